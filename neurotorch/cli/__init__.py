@@ -1,0 +1,1 @@
+"""The command line: every command calls what a notebook would call."""

@@ -1,0 +1,95 @@
+"""Fit a network to a recording, score it on time it was not trained on, and save it all in a run folder.
+
+Without PATH a recording of a known network is simulated first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurotorch.cli.parser import add_recording, add_threads, use_threads
+from neurotorch.cli.task import HELD_OUT, check_usage, held_out, task_of
+
+if TYPE_CHECKING:
+    from neurotorch.cli.parser import Parser
+
+HELP = "fit a network to a recording"
+
+
+def configure(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.add_argument("path", type=Path, nargs="?", metavar="PATH", help="the recording; a simulated one without it")
+    _add_folder(parser)
+    add_recording(parser)
+    parser.add_argument(
+        "--dead", choices=("drop", "error"), default="drop", help="neurons that are constant or hold NaN (%(default)s)"
+    )
+    _add_network(parser)
+    _add_training(parser)
+    add_threads(parser)
+    parser.set_defaults(when_interrupted="interrupted; the same command with --resume continues")
+
+
+def _add_folder(parser: Parser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
+    folder = parser.add_mutually_exclusive_group()
+    folder.add_argument("--overwrite", action="store_true", help="replace a run that is in the folder")
+    folder.add_argument("--resume", action="store_true", help="continue a run that was cut off, with the same settings")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_network(parser: Parser) -> None:
+    group = parser.add_argument_group("network")
+    group.add_argument("--neuron", metavar="NAME", help="the model of a neuron, such as wilson-cowan")
+    types = group.add_mutually_exclusive_group()
+    types.add_argument("--excitatory", type=float, metavar="F", help="fraction of excitatory neurons (Dale's law)")
+    types.add_argument("--no-dale", action="store_true", help="let a neuron excite some and inhibit others")
+    group.add_argument("--steps-per-frame", type=int, metavar="K", help="network steps in a frame (1; 10 with spikes)")
+
+
+def _add_training(parser: Parser) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument("--protocol", choices=("held-out", "literature"), default="held-out", help="(%(default)s)")
+    group.add_argument("--held-out", type=float, metavar="F", help=f"fraction of time kept for the score ({HELD_OUT})")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (%(default)s)")
+    group.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs")
+    group.add_argument(
+        "--seconds", type=float, metavar="S", help="at most so many seconds of training for each network"
+    )
+    group.add_argument("--learning-rate", type=float, metavar="X", help="of the optimizer")
+    group.add_argument("--warm-up", type=int, metavar="N", help="frames of a window that follow the data")
+    group.add_argument("--free", type=int, metavar="N", help="frames of a window that run freely after them")
+    group.add_argument("--batch-size", type=int, metavar="N", help="windows in a batch")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fit, save and report."""
+    check_usage(args)
+    use_threads(args.threads)
+
+    from neurotorch.cli.progress import PhasedProgress
+    from neurotorch.cli.report import print_report
+    from neurotorch.runs import LiteraturePlan, RunFolder, fit, fit_literature, recovery
+
+    task = task_of(args)
+    folder = RunFolder.create(args.out, overwrite=args.overwrite, resume=args.resume)
+    callbacks = [PhasedProgress(quiet=args.quiet)]
+    if isinstance(task.plan, LiteraturePlan):
+        result = fit_literature(task.recording, task.blueprint, plan=task.plan, seed=args.seed, callbacks=callbacks)
+    else:
+        result = fit(
+            task.recording,
+            task.blueprint,
+            plan=task.plan,
+            held_out=held_out(args),
+            seed=args.seed,
+            checkpoints=folder.checkpoints,
+            callbacks=callbacks,
+        )
+    folder.save(result)
+    print_report(result.report())
+    if task.demo is not None:
+        _print_recovery(recovery(task.demo, result.network))
+    print(f"\nReport, network, history and figures: {args.out}")

@@ -1,0 +1,116 @@
+"""From the arguments of ``neurotorch fit`` to the objects that a notebook would hand to `runs.fit`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from neurotorch.cli.console import say
+from neurotorch.cli.parser import UsageError
+
+if TYPE_CHECKING:
+    from neurotorch.data import Recording
+    from neurotorch.runs import Blueprint, Demo, LiteraturePlan, TrainingPlan
+
+HELD_OUT = 0.2
+RECORDING = ("axes", "dt", "key", "inputs_key")
+PLAN = ("epochs", "seconds", "learning_rate", "warm_up", "free", "batch_size")
+
+Plan = TypeVar("Plan", "TrainingPlan", "LiteraturePlan")
+
+
+class Task(NamedTuple):
+    """What is to be fitted: a recording without dead neurons, how, and the simulated truth where there is one."""
+
+    recording: Recording
+    blueprint: Blueprint
+    plan: TrainingPlan | LiteraturePlan
+    demo: Demo | None = None
+
+
+def check_usage(args: argparse.Namespace) -> None:
+    """Raise if options are given that would do nothing."""
+    if args.path is None:
+        _refuse(args, RECORDING, "without PATH, since the recording is then simulated")
+    if args.protocol == "literature":
+        _refuse(args, ("held_out",), "under --protocol literature, which holds nothing out")
+        if args.resume:
+            raise UsageError("--resume does nothing under --protocol literature, which keeps no checkpoints")
+
+
+def task_of(args: argparse.Namespace) -> Task:
+    """Return what the arguments ask for.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the recording cannot be read, or an option makes no sense.
+    """
+    from neurotorch.data import read
+    from neurotorch.runs import Blueprint, LiteraturePlan, TrainingPlan, demo_blueprint, demo_plan, demo_recording
+
+    demo = demo_recording(seed=args.seed) if args.path is None else None
+    base = Blueprint() if demo is None else demo_blueprint(demo)
+    blueprint = _blueprint(base, args)
+    plan: TrainingPlan | LiteraturePlan
+    if args.protocol == "literature":
+        plan = _plan(LiteraturePlan(), args)
+    else:
+        plan = _plan(TrainingPlan() if demo is None else demo_plan(), args)
+    if demo is None:
+        recording = read(args.path, dt=args.dt, axes=args.axes, key=args.key, inputs_key=args.inputs_key)
+    else:
+        recording = demo.recording
+    return Task(_alive(recording, args), blueprint, plan, demo)
+
+
+def held_out(args: argparse.Namespace) -> float:
+    """Return the fraction of time that is kept for the score."""
+    return HELD_OUT if args.held_out is None else args.held_out
+
+
+def _refuse(args: argparse.Namespace, names: tuple[str, ...], where: str) -> None:
+    given = [option(name) for name in names if getattr(args, name) is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)} {'does' if len(given) == 1 else 'do'} nothing {where}")
+
+
+def option(name: str) -> str:
+    """Return the option that fills the attribute `name`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _blueprint(blueprint: Blueprint, args: argparse.Namespace) -> Blueprint:
+    from neurotorch.runs import neuron_named
+
+    if args.neuron is not None:
+        blueprint = dataclasses.replace(blueprint, neuron=neuron_named(args.neuron))
+    if args.no_dale or args.excitatory is not None:
+        blueprint = dataclasses.replace(blueprint, excitatory=args.excitatory, dale=None)
+    if args.steps_per_frame is not None:
+        blueprint = dataclasses.replace(blueprint, steps_per_frame=args.steps_per_frame)
+    return blueprint
+
+
+def _plan(plan: Plan, args: argparse.Namespace) -> Plan:
+    has = {field.name for field in dataclasses.fields(plan)}
+    _refuse(args, tuple(name for name in PLAN if name not in has), f"under --protocol {args.protocol}")
+    given = {name: value for name in PLAN if (value := getattr(args, name)) is not None}
+    return dataclasses.replace(plan, **given)
+
+
+def _alive(recording: Recording, args: argparse.Namespace) -> Recording:
+    """Return the recording without the neurons that are dead where the network is trained, which is said."""
+    train = recording if args.protocol == "literature" else recording.split(held_out(args))[0]
+    for what, dead in (("", recording.dead()), (" in the training part", train.dead())):
+        gone = [name for name in dead.neurons if name in recording.neurons]
+        if not gone:
+            continue
+        if args.dead == "error":
+            raise ValueError(f"Neurons are dead{what}: {dead}. Let them be dropped with --dead drop.")
+        if len(gone) == len(recording.neurons):
+            raise ValueError(f"All {len(gone)} neurons are dead{what} ({dead}): nothing is left to fit.")
+        say(f"dropped neurons that are dead{what}: {dead}")
+        recording = recording.select([name for name in recording.neurons if name not in set(gone)])
+    return recording

@@ -1,0 +1,184 @@
+"""Weights to start from."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neurotorch.connections.dale import Dale
+from neurotorch.connections.distribution import Distribution, Gamma, standard_normal
+from neurotorch.connections.spectrum import spectral_radius
+from neurotorch.core.checks import check_positive
+
+_GAMMA = Gamma()
+
+
+class Initialization(ABC):
+    """Draws effective weights ``(post, pre)`` that obey Dale's law and are zero where a mask is False."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        post: int,
+        pre: int,
+        *,
+        dale: Dale | None = None,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return weights ``(post, pre)``, float64 on the CPU."""
+
+
+@dataclass(frozen=True)
+class Balanced(Initialization):
+    """A balanced start: excitation and inhibition cancel in every neuron, and the size is set.
+
+    Without Dale the weights are Gaussian, and so are those of free neurons beside typed ones, with the mean square of
+    the distribution. Typed neurons draw magnitudes ``m`` of mean 1, and in each row `i` the inhibitory ones are scaled
+    so that the row sums to zero::
+
+        weight[i, j] = m[i, j]          if j is excitatory
+        weight[i, j] = -g_i m[i, j]     if j is inhibitory,    g_i = sum_excitatory m[i, j] / sum_inhibitory m[i, j]
+
+    In expectation ``g_i`` is ``f / (1 - f)`` for an excitatory fraction ``f`` among the connections that the mask
+    leaves to neuron `i`; using the realised sums instead makes the balance exact, and with it no eigenvalue leaves the
+    disc. A row whose typed connections are all of one sign cannot be balanced and keeps ``g_i = 1``: a population that
+    is only excitatory (or only inhibitory) starts with its outlier eigenvalue, and only the size is set.
+
+    The size: a square matrix is rescaled to the given spectral radius, computed in float64. A matrix that is not
+    square, or that has no eigenvalue but zero (a mask without loops), has every row rescaled to that Euclidean norm, a
+    gain of ``spectral_radius / sqrt(fan-in)``: independent inputs of unit variance give a current of standard deviation
+    `spectral_radius`.
+
+    Parameters
+    ----------
+    spectral_radius : float
+        Largest modulus of an eigenvalue: 0.9 unless said otherwise, below the onset of chaos of a rate network at 1.
+    distribution : Distribution
+        Of the magnitudes of typed neurons: `Gamma()` unless said otherwise.
+
+    References
+    ----------
+    Rajan & Abbott (2006), Phys. Rev. Lett. 97, 188104, doi:10.1103/PhysRevLett.97.188104: the outlier, and the
+    constraint that rows sum to zero. Sompolinsky, Crisanti & Sommers (1988), Phys. Rev. Lett. 61, 259,
+    doi:10.1103/PhysRevLett.61.259.
+    """
+
+    spectral_radius: float = 0.9
+    distribution: Distribution = _GAMMA
+
+    def __post_init__(self) -> None:
+        check_positive("spectral_radius", self.spectral_radius)
+        if not isinstance(self.distribution, Distribution):
+            raise TypeError(f"`distribution` is {self.distribution!r}, but it must be an object such as `Gamma()`.")
+
+    def __call__(
+        self,
+        post: int,
+        pre: int,
+        *,
+        dale: Dale | None = None,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return balanced weights ``(post, pre)``, float64 on the CPU."""
+        if dale is None:
+            weight = _masked(standard_normal(post, pre, generator=generator), mask)
+        else:
+            signs = dale.signs.detach().cpu().double()
+            magnitude = _masked(self.distribution.sample(post, pre, generator=generator), mask)
+            weight = _cancelled(magnitude, signs)
+            if (signs == 0).any():
+                scale = math.sqrt(self.distribution.mean_square)
+                free = _masked(scale * standard_normal(post, pre, generator=generator), mask)
+                weight = torch.where(signs == 0, free, weight)
+        return _sized(weight, self.spectral_radius)
+
+
+@dataclass(frozen=True)
+class Normal(Initialization):
+    """Gaussian weights of mean 0; under Dale's law their absolute value with the sign of the neuron, not balanced.
+
+    ``weight[i, j] = scale xi[i, j]`` with ``xi`` standard normal, or ``s_j scale |xi[i, j]|`` for a neuron of sign
+    ``s_j``.
+
+    Parameters
+    ----------
+    scale : float
+        Standard deviation of the Gaussian.
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        check_positive("scale", self.scale)
+
+    def __call__(
+        self,
+        post: int,
+        pre: int,
+        *,
+        dale: Dale | None = None,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return Gaussian weights ``(post, pre)``, float64 on the CPU."""
+        weight = self.scale * standard_normal(post, pre, generator=generator)
+        if dale is not None:
+            signs = dale.signs.detach().cpu().double()
+            weight = torch.where(signs == 0, weight, signs * weight.abs())
+        return _masked(weight, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Initialization):
+    """Weights that are known: a connectome, a fit, the true network of a simulation.
+
+    Parameters
+    ----------
+    weight : (post, pre)
+        Effective weights; they must obey the connection's Dale and be zero where its mask is False.
+    """
+
+    weight: Tensor
+
+    def __call__(
+        self,
+        post: int,
+        pre: int,
+        *,
+        dale: Dale | None = None,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the given weights ``(post, pre)``, on the CPU; `Connection.set_weight` checks them."""
+        del post, pre, dale, mask, generator
+        return torch.as_tensor(self.weight).detach().cpu().clone()
+
+
+def _cancelled(magnitude: Tensor, signs: Tensor) -> Tensor:
+    """Return signed weights whose rows sum to zero wherever a row has connections of both signs."""
+    excitation = magnitude[:, signs > 0].sum(dim=1)
+    inhibition = magnitude[:, signs < 0].sum(dim=1)
+    both = (excitation > 0) & (inhibition > 0)
+    gain = torch.where(both, excitation / torch.where(both, inhibition, 1.0), 1.0)
+    return torch.where(signs < 0, -gain[:, None] * magnitude, signs * magnitude)
+
+
+def _sized(weight: Tensor, radius: float) -> Tensor:
+    """Return `weight` rescaled to a spectral radius, or row by row to a norm where there is none to set."""
+    if weight.shape[0] == weight.shape[1]:
+        present = spectral_radius(weight)
+        # Eigenvalues of a matrix without loops are zero up to rounding.
+        if present > 1e-6 * float(weight.norm()):
+            return weight * (radius / present)
+    norm = weight.norm(dim=1, keepdim=True)
+    return weight * torch.where(norm > 0, radius / torch.where(norm > 0, norm, 1.0), 0.0)
+
+
+def _masked(weight: Tensor, mask: Tensor | None) -> Tensor:
+    return weight if mask is None else torch.where(mask.cpu(), weight, 0.0)

@@ -1,0 +1,1 @@
+"""What every room rests on: the step vocabulary, checks, seeds, configuration and safe storage."""

@@ -1,0 +1,64 @@
+"""Checks of what users hand in, with errors that say what came, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return the text ``" Did you mean 'x'?"`` for the choice nearest to `word`, or an empty text."""
+    matches = difflib.get_close_matches(word, list(choices), n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def check_positive(name: str, value: float, unit: str = "") -> float:
+    """Return `value` as a float, or raise if it is not a finite number above zero."""
+    number = _number(name, value)
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError(
+            f"`{name}` is {number:g}{_spaced(unit)}, but it must be a finite number above 0{_spaced(unit)}."
+        )
+    return number
+
+
+def check_fraction(name: str, value: float) -> float:
+    """Return `value` as a float, or raise if it does not lie in 0..1."""
+    number = _number(name, value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"`{name}` is {number:g}, but a fraction lies in 0..1.")
+    return number
+
+
+def check_count(name: str, value: int, *, least: int = 1) -> int:
+    """Return `value` as an int, or raise if it is not a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"`{name}` is {value!r}, but it must be a whole number.")
+    if value < least:
+        raise ValueError(f"`{name}` is {value}, but it must be at least {least}.")
+    return int(value)
+
+
+def check_finite(name: str, array: np.ndarray | torch.Tensor) -> None:
+    """Raise if `array` holds NaN or infinite values, naming the first place."""
+    values = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"`{name}` holds {int((~finite).sum())} NaN or infinite values, the first at index {place}.")
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"`{name}` is {value!r}, but it must be a number.") from None
+
+
+def _spaced(unit: str) -> str:
+    return f" {unit}" if unit else ""

@@ -1,0 +1,137 @@
+"""What an engine runs: populations of pointwise units, and the links that mix their activity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.nn import functional
+
+from neurotorch.core.trees import leaves
+
+Step = Callable[[Any, Any, Tensor, tuple[Tensor, ...]], tuple[Tensor, Tensor, Any]]
+"""``step(coefficients, state, current, drive) -> (emitted, seen, state)``, pure and pointwise."""
+
+
+class Population(NamedTuple):
+    """One population of a circuit.
+
+    Attributes
+    ----------
+    step
+        The pointwise step. `emitted` acts on other neurons, `seen` is what leaves the scan to be compared with data.
+    coefficients
+        Tree of tensors that broadcast against ``(batch, neuron)``.
+    state
+        Tree of ``(batch, neuron)`` tensors: the state before the first step.
+    history
+        ``(batch, neuron)``: what was emitted in the step before the first.
+    current
+        ``(time, batch, neuron)``: input from outside the circuit.
+    drive
+        Further pointwise inputs of the step, each ``(time, batch or 1, neuron or 1)``.
+    """
+
+    step: Step
+    coefficients: Any
+    state: Any
+    history: Tensor
+    current: Tensor
+    drive: tuple[Tensor, ...] = ()
+
+
+class Link(NamedTuple):
+    """A linear connection between populations `pre` and `post`, numbered in the order in which a step visits them.
+
+    Where ``pre < post`` activity arrives within the step, otherwise one step later. `weight` is ``(post, pre)``.
+    """
+
+    pre: int
+    post: int
+    weight: Tensor
+
+    @property
+    def delayed(self) -> bool:
+        """Whether activity arrives one step later."""
+        return self.pre >= self.post
+
+
+class Run(NamedTuple):
+    """What a scan returns for one population.
+
+    Attributes
+    ----------
+    emitted, seen
+        ``(time, batch, neuron)``.
+    state
+        Tree of ``(batch, neuron)``: the state after the last step.
+    states, currents
+        The states after every step (a tree of ``(time, batch, neuron)``) and the summed currents, where they were asked for.
+    """
+
+    emitted: Tensor
+    seen: Tensor
+    state: Any
+    states: Any = None
+    currents: Tensor | None = None
+
+
+def summed_current(
+    post: int, external: Tensor, links: Sequence[Link], now: Sequence[Tensor], before: Sequence[Tensor]
+) -> Tensor:
+    """Return the current into population `post` in one step: ``I + sum W z``, with `z` of this step or the one before."""
+    for link in links:
+        if link.post == post:
+            external = external + functional.linear(before[link.pre] if link.delayed else now[link.pre], link.weight)
+    return external
+
+
+def drive_at(population: Population, steps: int | slice) -> tuple[Tensor, ...]:
+    """Return the drive of a population at one step or over a block of steps."""
+    return tuple(drive[steps] for drive in population.drive)
+
+
+def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> None:
+    """Raise if shapes or dtypes of a circuit do not fit together."""
+    steps, batch = populations[0].current.shape[:2]
+    dtype = populations[0].history.dtype
+    if not steps:
+        raise ValueError("The sequence has no time steps: give inputs of at least one step.")
+    for index, population in enumerate(populations):
+        neurons = population.history.shape[-1]
+        expected = (steps, batch, neurons)
+        if tuple(population.current.shape) != expected:
+            raise ValueError(
+                f"The current of population {index} is {tuple(population.current.shape)}, "
+                f"but (time, batch, neuron) is {expected} here."
+            )
+        for tensor in (population.history, *leaves(population.state)):
+            if tuple(tensor.shape) != (batch, neurons):
+                raise ValueError(
+                    f"A state of population {index} is {tuple(tensor.shape)}, but (batch, neuron) is {(batch, neurons)} here: "
+                    "start from a state of the same batch size, such as initial_state(batch)."
+                )
+        # A constant of no dimension takes the dtype of what it meets; one given per neuron would promote it.
+        constants = [leaf for leaf in leaves(population.coefficients) if leaf.dim()]
+        for what, tensors in (
+            ("The current", [population.current]),
+            ("A state", [population.history, *leaves(population.state)]),
+            ("The drive (the forcing, say)", population.drive),
+            ("A constant given per neuron", constants),
+        ):
+            for tensor in tensors:
+                if tensor.dtype != dtype:
+                    raise TypeError(
+                        f"{what} of population {index} is {tensor.dtype}, but the circuit runs in {dtype}: cast them to one dtype, "
+                        "for instance with inputs.to(dtype) or network.to(dtype)."
+                    )
+    for link in links:
+        shape = (populations[link.post].history.shape[-1], populations[link.pre].history.shape[-1])
+        if tuple(link.weight.shape) != shape:
+            raise ValueError(f"A weight is {tuple(link.weight.shape)}, but (post, pre) is {shape} here.")
+        if link.weight.dtype != dtype:
+            raise TypeError(
+                f"A weight is {link.weight.dtype}, but the inputs are {dtype}: cast them to one dtype, "
+                "for instance with inputs.to(dtype) or network.to(dtype)."
+            )

@@ -1,0 +1,108 @@
+"""A warm start by least squares: the weights with which each neuron makes its next recorded frame, found in turn."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neurotorch.core.checks import check_positive
+from neurotorch.core.trees import transform
+from neurotorch.network.forcing import Forcing
+from neurotorch.network.network import Network
+
+Array = NDArray[np.float64]
+
+
+def warm_start(network: Network, target: Tensor, *, ridge: float = 0.1) -> None:
+    r"""Set the recurrent weights and the bias of a fully observed layer by teacher-forced, one-step least squares.
+
+    With the layer forced on the target, the current ``I*`` that each neuron needs to show its next frame is known, and
+    so is the activity that every other neuron emits. For each postsynaptic neuron `i` alone::
+
+        minimise  sum_t s_i(t)^2 (I*_i(t) - b_i - sum_j w_ij z_j(t - 1))^2  +  ridge^2 sum_j w_ij^2
+
+    over weights of the right sign (non-negative least squares) where the mask allows one; ``s`` is the slope of what is
+    observed in the current, so that errors are counted where they show.
+
+    Parameters
+    ----------
+    network
+        Its last layer is observed one step per frame without an instrument, has a recurrent connection and a bias, and
+        a model that knows its `required_current`.
+    target
+        ``(time, neuron)``, in the unit of the recording.
+    ridge
+        Penalty on the weights, in units of the observed quantity.
+
+    Raises
+    ------
+    TypeError
+        If the model has no `required_current`.
+    ValueError
+        If the last layer lacks a recurrent connection or a bias, or is seen through an instrument.
+    """
+    check_positive("ridge", ridge)
+    name, population = list(network.named_layers().items())[-1]
+    connection = population.recurrent
+    if connection is None or population.bias is None:
+        raise ValueError(f"Layer {name!r} needs a recurrent connection and a bias to start warm.")
+    signs = np.zeros(connection.pre) if connection.dale is None else connection.dale.signs.double().cpu().numpy()
+    mask = np.ones((connection.post, connection.pre), dtype=bool)
+    if connection.mask is not None:
+        mask = connection.mask.cpu().numpy()
+    current, slope, activity = _teacher_forced(network, target)
+    weight, bias = np.zeros(mask.shape), np.zeros(connection.post)
+    for post in range(connection.post):
+        weight[post], bias[post] = _fit_neuron(current[:, post], slope[:, post], activity, mask[post], signs, ridge)
+    # Under the square map an exact zero has no gradient and would stay: start it a thousandth of a typical weight away.
+    floor = 1e-3 * np.abs(weight[weight != 0]).mean() if weight.any() else 1e-6
+    weight = np.where(mask & (weight == 0) & (signs != 0), floor * signs, weight)
+    connection.set_weight(torch.from_numpy(weight).to(connection.raw))
+    population.bias.assign(torch.from_numpy(bias).to(connection.raw))
+
+
+def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Array]:
+    """Return required current, slope and emitted activity before, ``(time - 1, neuron)`` each."""
+    layer, observation = list(network.named_layers().values())[-1], network.observation
+    model = layer.neuron
+    required = type(model).required_current
+    if required is None:
+        raise TypeError(
+            f"{type(model).__name__} has no `required_current`, which a warm start by least squares inverts."
+        )
+    if observation is not None and not observation.is_direct():
+        raise ValueError("A warm start by least squares needs neurons that are observed directly, one step per frame.")
+    with torch.no_grad():
+        run = network.run(None, forcing=Forcing.full(target[:, None]), record=True).runs[-1]
+        gain = 1.0 if observation is None else observation.gain()
+        before = transform(run.states, lambda field: field[:-1])
+        wanted = (target if observation is None else observation.inward(target))[1:, None]
+        coefficients = transform(model.coefficients(network.dt), torch.Tensor.detach)
+        current = required(coefficients, before, wanted)
+    current.requires_grad_()
+    with torch.enable_grad():
+        emitted, after = model.step(coefficients, before, current)
+        (slope,) = torch.autograd.grad((gain * model.observe(after, emitted)).sum(), current)
+    return tuple(x[:, 0].detach().double().cpu().numpy() for x in (current, slope, run.emitted[:-1]))  # type: ignore[return-value]
+
+
+def _fit_neuron(
+    current: Array, slope: Array, activity: Array, mask: NDArray[np.bool_], signs: Array, ridge: float
+) -> tuple[Array, float]:
+    """Return the weights ``(pre,)`` and the bias of one neuron. Free presynaptic neurons get a column for either sign."""
+    from scipy.linalg import cholesky, solve_triangular
+    from scipy.optimize import nnls
+
+    columns = [(j, sign) for j in np.flatnonzero(mask) for sign in ((signs[j],) if signs[j] else (1.0, -1.0))]
+    pre, sign = np.array([j for j, _ in columns], dtype=int), np.array([s for _, s in columns])
+    ones = np.ones((len(activity), 1))
+    design = slope[:, None] * np.hstack([activity[:, pre] * sign, ones, -ones])
+    penalty = np.append(np.full(len(pre), ridge**2), [1e-9, 1e-9])
+    # The normal equations, factored, are a problem with one row per column in place of one per frame.
+    factor = cholesky(design.T @ design + np.diag(penalty))
+    solution, _ = nnls(factor, solve_triangular(factor, design.T @ (slope * current), trans="T"))
+    weight = np.zeros(len(mask))
+    np.add.at(weight, pre, sign * solution[:-2])
+    return weight, float(solution[-2] - solution[-1])

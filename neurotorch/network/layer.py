@@ -1,0 +1,185 @@
+"""A layer is to a recording what `torch.nn.RNN` is to a sequence."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neurotorch.connections.connection import Connection
+from neurotorch.core.checks import check_count, check_positive
+from neurotorch.engine import Link, Population, adjoint
+from neurotorch.network.forcing import Forcing
+from neurotorch.network.observation import Observation
+from neurotorch.network.steps import NeuronStep, ObservedStep
+from neurotorch.neurons.base import NeuronModel
+from neurotorch.neurons.constant import Constant, Learned, check_per_neuron, constant
+
+
+class LayerState(NamedTuple):
+    """Where a layer is: `neuron`, the tree of its neurons' states; `history` ``(batch, neuron)``, its last activity."""
+
+    neuron: Any
+    history: Tensor
+
+
+class Layer(nn.Module):
+    """A population of neurons with an input connection and a recurrent one.
+
+    At step *t* a neuron receives ``W_in inputs[t] + W z[t-1] + bias``, with ``z[t-1]`` the layer's own activity one
+    step before.
+
+    Parameters
+    ----------
+    neuron
+        The model.
+    neurons
+        How many.
+    inputs
+        Connection from what comes in; without one, inputs are currents ``(time, batch, neuron)``.
+    recurrent
+        Connection of the layer with itself.
+    bias
+        Constant current, fixed or `learned`, for all neurons or per neuron.
+    """
+
+    def __init__(
+        self,
+        neuron: NeuronModel,
+        neurons: int,
+        *,
+        inputs: Connection | None = None,
+        recurrent: Connection | None = None,
+        bias: float | Tensor | Learned | Constant | None = None,
+    ) -> None:
+        super().__init__()
+        self.neuron, self.neurons = neuron, check_count("neurons", neurons)
+        self.inputs, self.recurrent = inputs, recurrent
+        self.bias = None if bias is None else constant("bias", bias)
+        neuron.check_neurons(neurons)
+        check_per_neuron("the layer", [("bias", self.bias)], neurons)
+        if inputs is not None and inputs.post != neurons:
+            raise ValueError(f"`inputs` ends on {inputs.post} neurons, but the layer has {neurons}.")
+        if recurrent is not None and (recurrent.pre, recurrent.post) != (neurons, neurons):
+            raise ValueError(
+                f"`recurrent` goes from {recurrent.pre} to {recurrent.post} neurons, but the layer has {neurons}: "
+                f"use Connection({neurons}, {neurons})."
+            )
+
+    def forward(self, inputs: Tensor, state: LayerState | None = None, *, dt: float) -> tuple[Tensor, LayerState]:
+        """Run the layer over a sequence.
+
+        Parameters
+        ----------
+        inputs
+            ``(time, batch, channel)``.
+        state
+            Where to start; at rest by default.
+        dt
+            Step in seconds.
+
+        Returns
+        -------
+        emitted
+            ``(time, batch, neuron)``.
+        state
+            Where the layer ended; differentiable, as is the start.
+        """
+        if inputs.dim() != 3:
+            raise ValueError(f"Inputs are {tuple(inputs.shape)}, but a layer takes (time, batch, channel).")
+        check_positive("dt", dt, "s")
+        weight = None if self.inputs is None else self.inputs.weight()
+        current = self.external_current(inputs, weight, steps=inputs.shape[0], batch=inputs.shape[1])
+        state = self.initial_state(inputs.shape[1], current) if state is None else state
+        population = self.population(current, state, dt=dt)
+        links = [] if self.recurrent is None else [Link(0, 0, self.recurrent.weight())]
+        (run,) = adjoint.scan([population], links)
+        return run.emitted, LayerState(run.state, run.emitted[-1])
+
+    def external_current(self, inputs: Tensor | None, weight: Tensor | None, *, steps: int, batch: int) -> Tensor:
+        """Return the current from outside, ``(time, batch, neuron)``: inputs through `weight`, and the bias."""
+        if inputs is None:
+            like = self.like()
+            current = like.new_zeros(1, 1, self.neurons)
+        elif weight is None:
+            current = inputs
+        else:
+            self._check_inputs(inputs, weight)
+            current = functional.linear(inputs, weight)
+        if torch.is_autocast_enabled(current.device.type):
+            # Autocast rounds the product of the inputs; the states keep the dtype of the layer.
+            current = current.to(torch.promote_types(current.dtype, self.like().dtype))
+        if current.shape[-1] != self.neurons:
+            raise ValueError(
+                f"Inputs have {current.shape[-1]} channels, but without an input connection the layer takes a current "
+                f"for each of its {self.neurons} neurons: give it "
+                f"`inputs=Connection({current.shape[-1]}, {self.neurons})`."
+            )
+        if self.bias is not None:
+            current = current + self.bias()
+        return current.expand(steps, batch, self.neurons)
+
+    @staticmethod
+    def _check_inputs(inputs: Tensor, weight: Tensor) -> None:
+        if inputs.shape[-1] != weight.shape[1]:
+            raise ValueError(
+                f"Inputs have {inputs.shape[-1]} channels, but the input connection takes {weight.shape[1]}."
+            )
+        if inputs.dtype != weight.dtype and not torch.is_autocast_enabled(inputs.device.type):
+            raise TypeError(
+                f"Inputs are {inputs.dtype}, but the input connection is {weight.dtype}: cast them to one dtype, "
+                "for instance with inputs.to(dtype) or network.to(dtype)."
+            )
+
+    def like(self) -> Tensor:
+        """Return a tensor of the layer's dtype and device."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.is_floating_point():
+                return tensor
+        raise ValueError(
+            "The layer has no floating-point parameter or buffer, so its dtype is unknown: give it inputs."
+        )
+
+    def initial_state(self, batch: int, like: Tensor, observation: Observation | None = None) -> LayerState:
+        """Return the state at rest; `like` ends on the neuron axis and gives dtype and device."""
+        neuron = self.neuron.initial_state(batch, like)
+        if observation is not None:
+            neuron = observation.initial_state(neuron, batch, like)
+        return LayerState(neuron, like.new_zeros(batch, self.neurons))
+
+    def population(
+        self,
+        current: Tensor,
+        state: LayerState,
+        *,
+        dt: float,
+        observation: Observation | None = None,
+        forcing: Forcing | None = None,
+    ) -> Population:
+        """Return the layer as the engine takes it: `current` is ``(time, batch, neuron)``."""
+        coefficients = self.neuron.coefficients(dt)
+        if observation is not None:
+            if forcing is not None:
+                self._check_forcible(observation)
+            instrument = None if observation.instrument is None else type(observation.instrument)
+            drive = observation.drive(current.shape[0] // observation.steps_per_frame, forcing, current)
+            step = ObservedStep(type(self.neuron), instrument)
+            return Population(
+                step, observation.coefficients(coefficients, dt), state.neuron, state.history, current, drive
+            )
+        drive = ()
+        if forcing is not None:
+            self._check_forcible(None)
+            drive = (forcing.target, forcing.strength.reshape(-1, 1, 1))
+        return Population(NeuronStep(type(self.neuron)), coefficients, state.neuron, state.history, current, drive)
+
+    def _check_forcible(self, observation: Observation | None) -> None:
+        """Raise if forcing would change nothing."""
+        if type(self.neuron).force is not None or (observation is not None and observation.takes_forcing()):
+            return
+        raise ValueError(
+            f"{type(self.neuron).__name__} cannot be forced, since its state cannot be read from data: give the "
+            "network an `observation` with an instrument, such as Observation(Calcium(1.0))."
+        )

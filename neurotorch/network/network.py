@@ -1,0 +1,357 @@
+"""A network: ordered, named layers, what is observed of the last, and one time step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from neurotorch.connections.connection import Connection
+from neurotorch.core.checks import check_positive, nearest
+from neurotorch.engine import Link, Run, adjoint
+from neurotorch.network.forcing import Forcing
+from neurotorch.network.layer import Layer, LayerState
+from neurotorch.network.observation import Observation
+
+NetworkState = tuple[LayerState, ...]
+
+
+class NetworkRun(NamedTuple):
+    """What a network did: `output` ``(frame, batch, neuron)``, the `state` after it, and the engine's run by layer."""
+
+    output: Tensor
+    state: NetworkState
+    runs: tuple[Run, ...]
+
+
+class Network(nn.Module):
+    """Ordered, named layers, each receiving the one before it in the same step.
+
+    Feedback closes loops: what a later layer (or the same) emitted reaches an earlier one a step later, in one scan.
+
+    Parameters
+    ----------
+    layers
+        Name to layer, in order. All but the first need an input connection.
+    dt
+        Time step in seconds.
+    observation
+        What the instrument sees of the last layer; without one, the quantity that its neurons show.
+    feedback
+        ``"source -> target"`` to connection, the source not before the target.
+
+    Notes
+    -----
+    Effective weights have addresses: ``"cortex.inputs"``, ``"cortex.recurrent"``, ``"readout -> cortex"``.
+    """
+
+    def __init__(
+        self,
+        layers: Mapping[str, Layer],
+        *,
+        dt: float,
+        observation: Observation | None = None,
+        feedback: Mapping[str, Connection] | None = None,
+    ) -> None:
+        super().__init__()
+        self.dt = check_positive("dt", dt, "s")
+        if not layers:
+            raise ValueError("A network needs at least one layer.")
+        self.layers = nn.ModuleDict(layers)
+        self.observation = observation
+        self.feedback = nn.ModuleDict(feedback or {})
+        self._check_layers()
+        self._loops = [self._ends(address) for address in self.feedback]
+
+    @property
+    def frame_dt(self) -> float:
+        """Seconds of one frame of the output."""
+        return self.dt * (1 if self.observation is None else self.observation.steps_per_frame)
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of the last layer."""
+        return self._layer(-1).neurons
+
+    def forward(
+        self,
+        inputs: Tensor | None,
+        state: NetworkState | None = None,
+        *,
+        frames: int | None = None,
+        forcing: Forcing | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, NetworkState]:
+        """Run the network.
+
+        Parameters
+        ----------
+        inputs
+            ``(frame, batch, channel)``, held over the steps of a frame, or None for a network that runs by itself.
+        state
+            Where to start; at rest by default.
+        frames
+            How long to run, where neither inputs nor forcing say.
+        forcing
+            Data that the last layer is pulled to.
+        weights
+            Effective weights by address, in place of the network's own: a lesion.
+
+        Returns
+        -------
+        output
+            ``(frame, batch, neuron)``: what is observed of the last layer, before any forcing of that frame.
+        state
+            Where the network ended.
+        """
+        run = self.run(inputs, state, frames=frames, forcing=forcing, weights=weights)
+        return run.output, run.state
+
+    def run(
+        self,
+        inputs: Tensor | None,
+        state: NetworkState | None = None,
+        *,
+        frames: int | None = None,
+        forcing: Forcing | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+        noise: Mapping[str, Tensor] | None = None,
+        record: bool = False,
+    ) -> NetworkRun:
+        """Run the network as `forward` does and return everything.
+
+        `noise` maps names of layers to currents ``(step, batch, neuron)``; with `record`, states and currents are kept.
+        """
+        frames, batch = self._extent(inputs, state, frames, forcing)
+        held = 1 if self.observation is None else self.observation.steps_per_frame
+        steps = frames * held
+        activity = inputs.repeat_interleave(held, dim=0) if inputs is not None and held > 1 else inputs
+        weight = self._weights(weights)
+        states, runs = [], []
+        for group in self._groups():
+            group_runs = self._run_group(group, activity, state, weight, steps, batch, forcing, noise or {}, record)
+            for index, run in zip(group, group_runs, strict=True):
+                self._check_finite(index, run)
+                states.append(LayerState(run.state, run.emitted[-1]))
+                runs.append(run)
+            activity = group_runs[-1].emitted
+        seen = runs[-1].seen
+        if self.observation is None:
+            output = seen
+        elif self.observation.is_direct():
+            output = self.observation.outward(seen)
+        else:
+            output = self.observation.frames(seen)
+        return NetworkRun(output, tuple(states), tuple(runs))
+
+    def effective_weights(self) -> Mapping[str, Tensor]:
+        """Return every effective weight ``(post, pre)`` by its address."""
+        return {address: connection.weight() for address, connection in self.connections().items()}
+
+    def connections(self) -> dict[str, Connection]:
+        """Return every connection by its address."""
+        found: dict[str, Connection] = {}
+        for name, layer in self.named_layers().items():
+            for kind in ("inputs", "recurrent"):
+                connection = getattr(layer, kind)
+                if connection is not None:
+                    found[f"{name}.{kind}"] = connection
+        for address, connection in self.feedback.items():
+            assert isinstance(connection, Connection)
+            found[address] = connection
+        return found
+
+    def named_layers(self) -> dict[str, Layer]:
+        """Return the layers by name, in order."""
+        return {name: layer for name, layer in self.layers.items() if isinstance(layer, Layer)}
+
+    def initial_state(self, batch: int = 1) -> NetworkState:
+        """Return the state at rest."""
+        return tuple(self._initial(index, batch) for index in range(len(self.layers)))
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Move parameters back into their constraints; learning rules call it after every update."""
+        for connection in self.connections().values():
+            connection.project_()
+        for layer in self.named_layers().values():
+            layer.neuron.project_(self.dt)
+
+    def dale_violations(self) -> int:
+        """Return how many effective weights have a sign that Dale's law forbids."""
+        return sum(
+            int(connection.dale.violations(connection.weight()))
+            for connection in self.connections().values()
+            if connection.dale is not None
+        )
+
+    def _groups(self) -> list[range]:
+        """Return runs of consecutive layers; those that share a loop run together."""
+        groups, start = [], 0
+        while start < len(self.layers):
+            stop = start + 1
+            while (reach := max((s + 1 for s, t in self._loops if start <= t < stop), default=stop)) > stop:
+                stop = reach
+            groups.append(range(start, stop))
+            start = stop
+        return groups
+
+    def _run_group(
+        self,
+        group: range,
+        activity: Tensor | None,
+        state: NetworkState | None,
+        weights: Mapping[str, Tensor],
+        steps: int,
+        batch: int,
+        forcing: Forcing | None,
+        noise: Mapping[str, Tensor],
+        record: bool,
+    ) -> tuple[Run, ...]:
+        names = list(self.layers)
+        populations, links = [], []
+        for place, index in enumerate(group):
+            layer, name = self._layer(index), names[index]
+            weight = weights.get(f"{name}.inputs")
+            if place and weight is not None:
+                links.append(Link(place - 1, place, weight))
+            current = layer.external_current(activity if not place else None, weight, steps=steps, batch=batch)
+            if name in noise:
+                current = current + noise[name]
+            if (recurrent := weights.get(f"{name}.recurrent")) is not None:
+                links.append(Link(place, place, recurrent))
+            start = self._initial(index, batch) if state is None else state[index]
+            populations.append(
+                layer.population(
+                    current,
+                    start,
+                    dt=self.dt,
+                    observation=self._observation_of(index),
+                    forcing=self._forcing_of(index, forcing),
+                )
+            )
+        for (source, target), address in zip(self._loops, self.feedback, strict=True):
+            if target in group:
+                links.append(Link(source - group.start, target - group.start, weights[address]))
+        return adjoint.scan(populations, links, record=record)
+
+    def _layer(self, index: int) -> Layer:
+        layer = list(self.layers.values())[index]
+        assert isinstance(layer, Layer)
+        return layer
+
+    def _initial(self, index: int, batch: int) -> LayerState:
+        layer = self._layer(index)
+        return layer.initial_state(batch, layer.like().new_empty(0, layer.neurons), self._observation_of(index))
+
+    def _observation_of(self, index: int) -> Observation | None:
+        """Return the observation that must run within the scan of a layer: a direct one is applied around it."""
+        if index < len(self.layers) - 1 or self.observation is None or self.observation.is_direct():
+            return None
+        return self.observation
+
+    def _forcing_of(self, index: int, forcing: Forcing | None) -> Forcing | None:
+        """Return the forcing of a layer, in the unit of what its scan shows."""
+        if index < len(self.layers) - 1 or forcing is None:
+            return None
+        if self.observation is None or not self.observation.is_direct():
+            return forcing
+        return Forcing(self.observation.inward(forcing.target), forcing.strength)
+
+    def _check_layers(self) -> None:
+        before: str | None = None
+        for name, layer in self.named_layers().items():
+            largest = layer.neuron.largest_dt()
+            if self.dt > largest * (1 + 1e-6):
+                raise ValueError(
+                    f"`dt` is {self.dt:g} s, but a time constant of layer {name!r} is {largest:g} s, and its step is stable only up "
+                    f"to that: use dt <= {largest:g}, or longer time constants."
+                )
+            if before is not None:
+                expected = self.named_layers()[before].neurons
+                if layer.inputs is None or layer.inputs.pre != expected:
+                    raise ValueError(
+                        f"Layer {name!r} follows {before!r}: give it `inputs=Connection({expected}, {layer.neurons})`."
+                    )
+            before = name
+        if self.observation is not None:
+            self.observation.check_neurons(self.neurons)
+
+    def _ends(self, address: str) -> tuple[int, int]:
+        """Return the indices of source and target of a feedback address."""
+        names = list(self.layers)
+        ends = address.split(" -> ")
+        if len(ends) != 2:
+            raise ValueError(f"A feedback address reads 'source -> target', but one is {address!r}.")
+        for end in ends:
+            if end not in names:
+                raise ValueError(
+                    f"Feedback {address!r} names no layer {end!r}; there are {names}.{nearest(end, names)}"
+                )
+        source, target = (names.index(end) for end in ends)
+        if source < target:
+            raise ValueError(
+                f"Feedback {address!r} runs forwards: layers pass on what they emit by their input connections."
+            )
+        connection = self.connections()[address]
+        shape = (self._layer(source).neurons, self._layer(target).neurons)
+        if (connection.pre, connection.post) != shape:
+            raise ValueError(
+                f"Feedback {address!r} needs Connection{shape}, but it is {(connection.pre, connection.post)}."
+            )
+        return source, target
+
+    def _weights(self, overrides: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        weights = dict(self.effective_weights())
+        for address, weight in (overrides or {}).items():
+            if address not in weights:
+                raise ValueError(
+                    f"The network has no weight {address!r}; there are {sorted(weights)}.{nearest(address, weights)}"
+                )
+            if weight.shape != weights[address].shape:
+                raise ValueError(
+                    f"Weight {address!r} is {tuple(weight.shape)}, but (post, pre) is {tuple(weights[address].shape)}."
+                )
+            weights[address] = weight
+        return weights
+
+    def _extent(
+        self, inputs: Tensor | None, state: NetworkState | None, frames: int | None, forcing: Forcing | None
+    ) -> tuple[int, int]:
+        """Return frames and batch, and check that everything agrees on them."""
+        if state is not None and len(state) != len(self.layers):
+            raise ValueError(
+                f"The state is of {len(state)} layers, but the network has {len(self.layers)}: {list(self.layers)}."
+            )
+        stated = {
+            name: tuple(tensor.shape)
+            for name, tensor in (("inputs", inputs), ("forcing.target", forcing.target if forcing else None))
+            if tensor is not None
+        }
+        for name, shape in stated.items():
+            if len(shape) != 3:
+                raise ValueError(f"`{name}` is {shape}, but it must be (frame, batch, channel).")
+        lengths = {shape[0] for shape in stated.values()} | ({frames} if frames is not None else set())
+        if len(lengths) != 1:
+            said = ", ".join(f"`{name}` {shape}" for name, shape in stated.items()) or "nothing"
+            raise ValueError(f"How many frames to run? {said} and frames={frames} must state one number.")
+        batches = {shape[1] for shape in stated.values()} | ({len(state[0].history)} if state is not None else set())
+        if len(batches) > 1:
+            raise ValueError(f"The batch sizes of inputs, forcing and state differ: {sorted(batches)}.")
+        (length,) = lengths
+        if forcing is not None:
+            forcing.check(length, self.neurons)
+        return length, batches.pop() if batches else 1
+
+    def _check_finite(self, index: int, run: Run) -> None:
+        for kind, tensor in (("emitted", run.emitted), ("showed", run.seen)):
+            finite = torch.isfinite(tensor)
+            if not bool(finite.all()):
+                step, sample, neuron = (int(i) for i in torch.nonzero(~finite)[0])
+                raise FloatingPointError(
+                    f"Layer {list(self.layers)[index]!r} {kind} a value that is not finite at step {step} "
+                    f"(sample {sample}, neuron {neuron}): its activity has exploded. Lower the spectral radius or the "
+                    "learning rate."
+                )

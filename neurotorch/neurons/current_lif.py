@@ -1,0 +1,100 @@
+"""The current-based leaky integrate-and-fire neuron."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, spike, stop_gradient
+from neurotorch.neurons.base import NeuronModel
+from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.reset import ResetBySubtraction
+from neurotorch.neurons.surrogate import FastSigmoid
+
+
+class CurrentLIFState(NamedTuple):
+    """`i`: synaptic current; `v`: membrane potential, before the reset of a spike in the same step."""
+
+    i: Any
+    v: Any
+
+
+class CurrentLIFCoefficients(NamedTuple):
+    """`alpha_syn`, `alpha_mem`: decays per step; `threshold`; the options `reset` and `surrogate`."""
+
+    alpha_syn: Any
+    alpha_mem: Any
+    threshold: Any
+    reset: Any
+    surrogate: Any
+
+
+class CurrentLIF(NeuronModel):
+    r"""Leaky integrate-and-fire neuron with an exponential synaptic current ("CuBa").
+
+    One step of `dt`, with ``alpha = exp(-dt / tau)`` for each time constant and ``H`` the step function::
+
+        i' = alpha_syn i + I
+        s  = H(v - threshold)                       the spike of the step before; carries no gradient
+        v' = alpha_mem v - threshold s + i'         (ResetBySubtraction)
+        v' = alpha_mem v (1 - s) + i'               (ResetToZero)
+        z  = H(v' - threshold)
+
+    Parameters
+    ----------
+    tau_syn
+        Synaptic time constant in seconds; 5 ms.
+    tau_mem
+        Membrane time constant in seconds; 20 ms.
+    threshold
+        Potential above which a spike is emitted; 1.
+    reset
+        `ResetBySubtraction()` or `ResetToZero()`.
+    surrogate
+        Stand-in for the derivative of ``H``.
+
+    References
+    ----------
+    Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595, equations 4 and 5, with the synaptic current of the same
+    step.
+    """
+
+    State = CurrentLIFState
+    Coefficients = CurrentLIFCoefficients
+    emits = "spikes"
+
+    def __init__(
+        self,
+        tau_syn: float | Tensor | Learned | Constant = 0.005,
+        tau_mem: float | Tensor | Learned | Constant = 0.02,
+        *,
+        threshold: float | Tensor | Learned | Constant = 1.0,
+        reset: Reset = ResetBySubtraction(),
+        surrogate: Surrogate = FastSigmoid(),
+    ) -> None:
+        super().__init__()
+        self.tau_syn = constant("tau_syn", tau_syn, positive=True)
+        self.tau_mem = constant("tau_mem", tau_mem, positive=True)
+        self.threshold = constant("threshold", threshold, positive=True)
+        self.reset, self.surrogate = reset, surrogate
+
+    def coefficients(self, dt: float) -> CurrentLIFCoefficients:
+        """Return the coefficients of a step of `dt` seconds."""
+        alpha_syn, alpha_mem = (-dt / self.tau_syn()).exp(), (-dt / self.tau_mem()).exp()
+        return CurrentLIFCoefficients(alpha_syn, alpha_mem, self.threshold(), self.reset, self.surrogate)
+
+    @classmethod
+    def for_frames(cls, dt: float, neurons: int) -> Self:
+        """Return neurons with learned time constants, longer than usual where steps are too long for those."""
+        return cls(learned(torch.full((neurons,), max(0.005, dt))), learned(torch.full((neurons,), max(0.02, 2 * dt))))
+
+    @staticmethod
+    def step(coefficients: Any, state: Any, current: Any) -> tuple[Any, Any]:
+        """Return the spikes and the state after one step."""
+        c = coefficients
+        i = c.alpha_syn * state.i + current
+        spiked = stop_gradient(spike(state.v - c.threshold, c.surrogate))
+        v = carry_over(c.alpha_mem, state.v, spiked, stop_gradient(c.threshold), c.reset) + i
+        return spike(v - c.threshold, c.surrogate), CurrentLIFState(i=i, v=v)

@@ -1,0 +1,29 @@
+"""Figures: arrays, mappings and tables in, matplotlib `Axes` out; nothing here knows a network or a trainer."""
+
+from neurotorch.plotting.ablation import plot_ablation
+from neurotorch.plotting.horizons import plot_held_out, plot_horizons
+from neurotorch.plotting.learning import plot_learning
+from neurotorch.plotting.overview import plot_overview
+from neurotorch.plotting.recovery import plot_recovery
+from neurotorch.plotting.skill import plot_skill
+from neurotorch.plotting.style import save_figure, style
+from neurotorch.plotting.traces import plot_trace, plot_traces, ranked_neurons
+from neurotorch.plotting.weights import plot_connectivity, plot_eigenvalues, plot_weights
+
+__all__ = [
+    "plot_ablation",
+    "plot_connectivity",
+    "plot_eigenvalues",
+    "plot_held_out",
+    "plot_horizons",
+    "plot_learning",
+    "plot_overview",
+    "plot_recovery",
+    "plot_skill",
+    "plot_trace",
+    "plot_traces",
+    "plot_weights",
+    "ranked_neurons",
+    "save_figure",
+    "style",
+]

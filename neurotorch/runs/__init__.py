@@ -1,0 +1,25 @@
+"""Whole runs: from a recording to a fitted network, its report and its folder."""
+
+from neurotorch.runs.ablate import ablate
+from neurotorch.runs.blueprint import Blueprint, neuron_named, neuron_names
+from neurotorch.runs.fit import Fit, fit
+from neurotorch.runs.folder import LoadedRun, RunFolder, load, save
+from neurotorch.runs.literature import LiteratureFit, LiteraturePlan, fit_literature
+from neurotorch.runs.training_plan import TrainingPlan
+
+__all__ = [
+    "Blueprint",
+    "Fit",
+    "LiteratureFit",
+    "LiteraturePlan",
+    "LoadedRun",
+    "RunFolder",
+    "TrainingPlan",
+    "ablate",
+    "fit",
+    "fit_literature",
+    "load",
+    "neuron_named",
+    "neuron_names",
+    "save",
+]

@@ -1,0 +1,164 @@
+"""A blueprint: how to build a network for a recording."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurotorch import neurons
+from neurotorch.connections import Balanced, Connection, Dale, no_self
+from neurotorch.core.checks import check_count, check_fraction, check_positive, nearest
+from neurotorch.core.seeds import torch_generator
+from neurotorch.data import Recording
+from neurotorch.network import Layer, Network, Observation
+from neurotorch.neurons import Calcium, MultiTimescaleRate, NeuronModel, learned
+
+LAYER = "population"
+MARGIN = 0.1
+"""Share of a bounded neuron's range that is left free below and above the training data."""
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """One population of all recorded neurons, connected to each other but not to themselves.
+
+    Parameters
+    ----------
+    neuron
+        The model. One that emits spikes is seen through a calcium indicator.
+    excitatory
+        Fraction of excitatory neurons under Dale's law, assigned at random; None for weights of any sign. A recording does
+        not tell the types: state them with `dale` where they are known.
+    dale
+        The types, in place of a fraction.
+    mask
+        ``(post, pre)``: which connections may exist; all but self-connections by default.
+    steps_per_frame
+        Network steps in a frame of the recording; by default 1 for rates and 10 for spikes.
+    spectral_radius
+        Of the balanced start.
+    """
+
+    neuron: type[NeuronModel] = MultiTimescaleRate
+    excitatory: float | None = 0.8
+    dale: Dale | None = None
+    mask: Tensor | None = None
+    steps_per_frame: int | None = None
+    spectral_radius: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.excitatory is not None:
+            check_fraction("excitatory", self.excitatory)
+        if self.steps_per_frame is not None:
+            check_count("steps_per_frame", self.steps_per_frame)
+        check_positive("spectral_radius", self.spectral_radius)
+
+    @property
+    def steps(self) -> int:
+        """Network steps in a frame."""
+        return self.steps_per_frame or (10 if self.neuron.emits == "spikes" else 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the blueprint as plain values; types and mask are in the network's own description."""
+        return {
+            "neuron": name_of(self.neuron),
+            "excitatory": self.excitatory,
+            "types": "given" if self.dale is not None else "random" if self.excitatory is not None else "none",
+            "mask": "given" if self.mask is not None else "no self-connections",
+            "steps_per_frame": self.steps,
+            "spectral_radius": self.spectral_radius,
+        }
+
+    def build(self, train: Recording, *, seed: int, connected: bool = True) -> Network:
+        """Return a network for `train`: every number it starts from comes from there and from `seed`."""
+        count, dt = train.activity.shape[1], train.dt / self.steps
+        model = self.neuron.for_frames(dt, count)
+        recurrent = self._recurrent(count, seed) if connected else None
+        inputs = None
+        if train.inputs is not None:
+            generator = torch_generator(seed, "inputs")
+            inputs = Connection(train.inputs.shape[1], count, init=Balanced(0.1), generator=generator)
+        layer = Layer(model, count, inputs=inputs, recurrent=recurrent, bias=learned(torch.zeros(count)))
+        return Network({LAYER: layer}, dt=dt, observation=self._observation(model, train))
+
+    def _recurrent(self, count: int, seed: int) -> Connection:
+        dale = self.dale
+        if dale is None and self.excitatory is not None:
+            dale = Dale.fraction(count, excitatory=self.excitatory, generator=torch_generator(seed, "types"))
+        mask = no_self(count) if self.mask is None else self.mask
+        init = Balanced(self.spectral_radius)
+        return Connection(count, count, dale=dale, mask=mask, init=init, generator=torch_generator(seed, "weights"))
+
+    def _observation(self, model: NeuronModel, train: Recording) -> Observation:
+        activity = train.activity[train.valid]
+        low, high = (torch.from_numpy(x).float() for x in (activity.min(axis=0), activity.max(axis=0)))
+        if model.emits == "spikes":
+            return self._calcium(low, high, train.dt)
+        limits = model.limits()
+        if limits is None:
+            return Observation(steps_per_frame=self.steps)
+        gain = (high - low) / ((limits[1] - limits[0]) * (1 - 2 * MARGIN))
+        offset = low - gain * (limits[0] + MARGIN * (limits[1] - limits[0]))
+        return Observation(gain=gain, offset=offset, steps_per_frame=self.steps)
+
+    def _calcium(self, low: Tensor, high: Tensor, frame: float) -> Observation:
+        """Return an indicator whose calcium, at a spike in every fifth step, stands in the middle of the data."""
+        tau = max(1.0, 2 * frame)
+        typical = 0.2 * tau * self.steps / frame
+        count = len(low)
+        return Observation(
+            Calcium(learned(torch.full((count,), tau))),
+            gain=learned((high - low) / (2 * typical)),
+            offset=learned(low),
+            nudge=learned(torch.full((count,), 0.1 / typical)),
+            steps_per_frame=self.steps,
+        )
+
+
+def neuron_names() -> dict[str, type[NeuronModel]]:
+    """Return every neuron model of the library by its name on the command line, such as ``"wilson-cowan"``."""
+    models = [value for name in neurons.__all__ if isinstance(value := getattr(neurons, name), type)]
+    found = [model for model in models if issubclass(model, NeuronModel) and model is not NeuronModel]
+    return {name_of(model): model for model in found}
+
+
+def name_of(model: type[NeuronModel]) -> str:
+    """Return the name of a model on the command line: ``CurrentLIF`` is ``"current-lif"``."""
+    return "-".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+", model.__name__)).lower()
+
+
+def neuron_named(name: str) -> type[NeuronModel]:
+    """Return the model with this name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists those that exist.
+    """
+    models = neuron_names()
+    if name not in models:
+        raise ValueError(f"There is no neuron {name!r}; there are {sorted(models)}.{nearest(name, models)}")
+    return models[name]
+
+
+def recurrent_of(network: Network) -> np.ndarray | None:
+    """Return the recurrent weights ``(post, pre)`` of the last layer, None if it has none."""
+    recurrent = list(network.named_layers().values())[-1].recurrent
+    if recurrent is None:
+        return None
+    weight: np.ndarray = recurrent.weight().detach().cpu().numpy()
+    return weight
+
+
+def signs_of(network: Network) -> np.ndarray | None:
+    """Return the types of the last layer's neurons as presynaptic ones, None without Dale's law or connections."""
+    recurrent = list(network.named_layers().values())[-1].recurrent
+    if recurrent is None or recurrent.dale is None:
+        return None
+    signs: np.ndarray = recurrent.dale.signs.cpu().numpy()
+    return signs

@@ -1,0 +1,216 @@
+"""Fit a network to a recording and report on time that it was not trained on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurotorch.core.checks import check_fraction
+from neurotorch.core.storage import has_state
+from neurotorch.data import Recording
+from neurotorch.evaluation import HeldOut, evaluate_held_out, fit_baselines
+from neurotorch.evaluation.network_forecaster import NetworkForecaster
+from neurotorch.network import Network
+from neurotorch.runs.blueprint import Blueprint
+from neurotorch.runs.figures import held_out_figures
+from neurotorch.runs.report import held_out_report
+from neurotorch.runs.training_plan import VALIDATION, TrainingPlan, validation_score
+from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Trainer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, the histories of its phases, and why and after how many seconds training stopped."""
+
+    network: Network
+    histories: Mapping[str, History]
+    seconds: float
+    stopped_by: str
+    best_epoch: int | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A network fitted to a recording.
+
+    Attributes
+    ----------
+    recording
+        The whole recording, standardized on its training part: the unit of the network.
+    start
+        The first held-out frame.
+    trained, unconnected
+        The network, and the same refitted without connections.
+    held_out
+        The score on held-out time.
+    blueprint, plan, seed
+        What it was made with.
+    """
+
+    recording: Recording
+    start: int
+    trained: Trained
+    unconnected: Trained
+    held_out: HeldOut
+    blueprint: Blueprint
+    plan: TrainingPlan
+    seed: int
+
+    @property
+    def network(self) -> Network:
+        """The fitted network."""
+        return self.trained.network
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the fit can be repeated with."""
+        return {
+            "protocol": "held-out",
+            "start": self.start,
+            "seed": self.seed,
+            "blueprint": self.blueprint.to_json(),
+            "plan": asdict(self.plan),
+        }
+
+    def stored(self) -> Recording:
+        """Return the recording in the unit of the network."""
+        return self.recording
+
+    def history_table(self) -> pd.DataFrame:
+        """Return one row per epoch of every phase of both trainings."""
+        import pandas as pd
+
+        tables = [
+            history.to_frame().assign(network=name, phase=phase)
+            for name, trained in (("connected", self.trained), ("without_connections", self.unconnected))
+            for phase, history in trained.histories.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def report(self) -> dict[str, Any]:
+        """Return the content of ``report.json``."""
+        return held_out_report(self)
+
+    def figures(self) -> Mapping[str, Figure]:
+        """Return the figures by name."""
+        return held_out_figures(self)
+
+
+def fit(
+    recording: Recording,
+    blueprint: Blueprint = Blueprint(),
+    *,
+    plan: TrainingPlan = TrainingPlan(),
+    held_out: float = 0.2,
+    seed: int = 0,
+    checkpoints: Path | None = None,
+    callbacks: Iterable[Callback] = (),
+) -> Fit:
+    """Fit a network to the first part of a recording and score it on the rest.
+
+    Parameters
+    ----------
+    recording
+        Free of dead neurons (`recording.drop_dead()`).
+    blueprint
+        The network to build.
+    plan
+        How to train it.
+    held_out
+        Fraction of the time, at the end, that is kept for the score. Nothing is fitted to it or chosen on it.
+    seed
+        Of everything that is drawn.
+    checkpoints
+        Folder for checkpoints; if it holds those of an interrupted fit with the same settings, that fit is continued.
+    callbacks
+        Called while training.
+
+    Raises
+    ------
+    ValueError
+        If the recording is too short, or has neurons that are constant or not finite in its training part.
+    """
+    check_fraction("held_out", held_out)
+    train, _ = recording.split(held_out)
+    scaled, start = recording.standardize(fit_on=train), train.frames
+    training = scaled.window(0, start)
+    trained = _train(training, blueprint, plan, seed, True, checkpoints, callbacks)
+    unconnected = _train(training, blueprint, plan, seed, False, checkpoints, callbacks)
+    logger.info("fitting the baselines")
+    score = evaluate_held_out(
+        scaled,
+        start,
+        forecaster=NetworkForecaster(trained.network),
+        baselines=fit_baselines(training),
+        without_connections=NetworkForecaster(unconnected.network),
+        seed=seed,
+    )
+    return Fit(scaled, start, trained, unconnected, score, blueprint, plan, seed)
+
+
+def _train(
+    training: Recording,
+    blueprint: Blueprint,
+    plan: TrainingPlan,
+    seed: int,
+    connected: bool,
+    checkpoints: Path | None,
+    callbacks: Iterable[Callback],
+) -> Trained:
+    """Train on the inner part until validation no longer improves, then for as many epochs on all of the training time."""
+    kind = "network" if connected else "without_connections"
+    folder = None if checkpoints is None else checkpoints / kind
+    inner, _ = training.split(plan.validation)
+    stopping = EarlyStopping(VALIDATION, higher_is_better=True, patience=plan.patience, seconds=plan.seconds)
+    chosen = _Training(inner, blueprint, plan, seed, connected, None if folder is None else folder / "choose")
+    first = chosen.run(plan.epochs, [stopping, *callbacks], validation=(training, inner.frames))
+    if not plan.refit or not stopping.best_epoch:
+        return Trained(
+            chosen.network, {"choose": first.history}, first.elapsed, first.stopped_by or "", stopping.best_epoch
+        )
+    whole = _Training(training, blueprint, plan, seed, connected, None if folder is None else folder / "refit")
+    second = whole.run(stopping.best_epoch, list(callbacks))
+    histories = {"choose": first.history, "refit": second.history}
+    return Trained(
+        whole.network, histories, first.elapsed + second.elapsed, first.stopped_by or "", stopping.best_epoch
+    )
+
+
+class _Training:
+    """One training run: a fresh network, its rule and its loader."""
+
+    def __init__(
+        self,
+        train: Recording,
+        blueprint: Blueprint,
+        plan: TrainingPlan,
+        seed: int,
+        connected: bool,
+        folder: Path | None,
+    ) -> None:
+        self.network = blueprint.build(train, seed=seed, connected=connected)
+        self.rule = plan.rule(self.network, plan.frames(train)[0])
+        self.loader = plan.loader(train, seed=seed)
+        self.folder = folder
+
+    def run(
+        self, epochs: int, callbacks: list[Callback], *, validation: tuple[Recording, int] | None = None
+    ) -> Trainer:
+        """Train, or continue from the checkpoints in the folder."""
+        if self.folder is not None:
+            callbacks = [*callbacks, Checkpoint(self.folder, every_seconds=CHECKPOINT_SECONDS)]
+        metrics = {} if validation is None else {VALIDATION: validation_score}
+        trainer = Trainer(self.rule, callbacks=callbacks, metrics=metrics)
+        saved = self.folder if self.folder is not None and has_state(self.folder) else None
+        trainer.fit(self.loader, validation, epochs=epochs, resume_from=saved)
+        return trainer

@@ -1,0 +1,155 @@
+"""The content of ``report.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotorch.data import Recording
+from neurotorch.evaluation import origins_between, p_variance, p_variance_per_neuron, verdict
+from neurotorch.evaluation.network_forecaster import NetworkForecaster
+from neurotorch.network import Network
+from neurotorch.runs.blueprint import Blueprint, name_of
+
+if TYPE_CHECKING:
+    from neurotorch.runs.fit import Fit
+    from neurotorch.runs.literature import LiteratureFit
+
+
+def held_out_report(fit: Fit) -> dict[str, Any]:
+    """Return the report of a fit that was scored on held-out time."""
+    target, forecast = _one_ahead(fit.recording, fit.start, fit.network)
+    return {
+        "protocol": "held-out",
+        "recording": recording_part(fit.recording),
+        "network": network_part(fit.network, fit.blueprint),
+        "training": {
+            "rule": "bptt",
+            "epochs": len(fit.trained.histories["choose"]),
+            "best_epoch": fit.trained.best_epoch,
+            "seconds": fit.trained.seconds,
+            "seconds_without_connections": fit.unconnected.seconds,
+            "seed": fit.seed,
+            "stopped_by": fit.trained.stopped_by,
+        },
+        "p_var": {
+            "of": "held-out forecasts one frame ahead",
+            **p_variance_part(target, forecast, fit.recording.neurons),
+        },
+        "held_out": fit.held_out.to_json(),
+        "dale": {"violations": fit.network.dale_violations()},
+        "verdict": verdict(fit.held_out),
+    }
+
+
+def literature_report(fit: LiteratureFit) -> dict[str, Any]:
+    """Return the report of a fit under the protocol of the literature."""
+    companions = fit.companions
+    return {
+        "protocol": "literature",
+        "recording": recording_part(fit.recording),
+        "network": network_part(fit.network, fit.blueprint),
+        "training": {
+            "rule": "bptt",
+            "epochs": len(fit.history),
+            "seconds": fit.seconds,
+            "seed": fit.seed,
+            "stopped_by": fit.stopped_by,
+        },
+        "p_var": {
+            "of": "free run from the first frame, over the frames it was fitted to",
+            **p_variance_part(fit.activity, fit.free_run, fit.recording.neurons),
+        },
+        "companions": {
+            "own_mean": companions.own_mean,
+            f"static_rank_{companions.rank}": companions.static_rank,
+            "repeated_last_frame": companions.repeated_last_frame,
+            "time_shuffled_fit": fit.shuffled_p_variance,
+        },
+        "held_out": None,
+        "dale": {"violations": fit.network.dale_violations()},
+        "verdict": _literature_verdict(fit),
+    }
+
+
+def recording_part(recording: Recording) -> dict[str, Any]:
+    """Return what the report says of the recording."""
+    provenance = recording.provenance
+    dropped = [name for step in provenance.get("steps", ()) for name in step.get("dropped", ())]
+    return {
+        "path": provenance.get("path"),
+        "sha256": provenance.get("sha256"),
+        "neurons": recording.activity.shape[1],
+        "frames": recording.frames,
+        "dt": recording.dt,
+        "missing_frames": int(recording.missing.sum()),
+        "dropped_neurons": dropped,
+    }
+
+
+def network_part(network: Network, blueprint: Blueprint) -> dict[str, Any]:
+    """Return what the report says of the network."""
+    return {
+        "neuron": name_of(blueprint.neuron),
+        "excitatory": blueprint.excitatory,
+        "types": blueprint.to_json()["types"],
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "dt": network.dt,
+        "steps_per_frame": blueprint.steps,
+    }
+
+
+def p_variance_part(
+    target: NDArray[np.float64], prediction: NDArray[np.float64], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return p-variance, global and per neuron; None for a neuron that does not change over the target."""
+    changes = np.ptp(target, axis=0) > 0
+    per_neuron: NDArray[np.float64] = np.full(target.shape[1], np.nan)
+    per_neuron[changes] = p_variance_per_neuron(target[:, changes], prediction[:, changes])
+    return {
+        "global": p_variance(target, prediction),
+        "per_neuron_mean": float(np.nanmean(per_neuron)),
+        "per_neuron": dict(zip(names, (float(v) if np.isfinite(v) else None for v in per_neuron), strict=True)),
+    }
+
+
+def _one_ahead(recording: Recording, start: int, network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    origins = origins_between(recording, start, recording.frames, horizon=1)
+    return recording.activity[origins + 1], NetworkForecaster(network).forecast(recording, origins, 1)[:, 0]
+
+
+def _literature_verdict(fit: LiteratureFit) -> str:
+    companions = fit.companions
+    above = "above" if fit.p_variance > companions.static_rank else "below"
+    last = "above" if fit.p_variance > companions.repeated_last_frame else "below"
+    return (
+        f"A free run over the data it was fitted to reaches a global p-variance of {fit.p_variance:.3f}: {above} the static "
+        f"reconstruction by {companions.rank} patterns ({companions.static_rank:.3f}), which knows no dynamics, and {last} the "
+        f"repeated last frame ({companions.repeated_last_frame:.3f}). The same fit to time-shuffled data, in which there is "
+        f"nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how much a network can store, not "
+        "what it can predict; use the held-out protocol for that."
+    )
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Return the held-out part of a report as lines of text: one row per horizon."""
+    if report.get("held_out") is None:
+        lines = [f"{'global p-variance':24} {report['p_var']['global']:.4f}"]
+        lines += [f"{name.replace('_', ' '):24} {value:.4f}" for name, value in report["companions"].items()]
+        return "\n".join(lines)
+    lines = [f"{'frames ahead':>12} {'model':>8} {'unconnected':>12} {'best baseline':>22} {'skill over it':>26}"]
+    for horizon, score in report["held_out"]["horizons"].items():
+        if score["r2"] is None:
+            lines.append(f"{horizon:>12} not scored: {score.get('reason')}")
+            continue
+        skill = score["skill"]
+        best = f"{skill['over']} {score['baselines'][skill['over']]:.3f}"
+        interval = "" if skill["interval"] is None else "[{:+.3f}, {:+.3f}]".format(*skill["interval"])
+        lines.append(
+            f"{horizon:>12} {score['r2']:>8.3f} {score['without_connections']:>12.3f} {best:>22} "
+            f"{skill['value']:>+7.3f} {interval:>18}"
+        )
+    return "\n".join(lines)

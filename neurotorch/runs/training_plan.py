@@ -1,0 +1,114 @@
+"""How a network is trained on a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neurotorch.core.checks import check_count, check_fraction, check_positive
+from neurotorch.core.seeds import torch_generator
+from neurotorch.data import Recording, WindowLoader, Windows
+from neurotorch.evaluation import HORIZONS, origins_between, r_squared
+from neurotorch.evaluation.network_forecaster import NetworkForecaster
+from neurotorch.learning import BPTT, MeanSquaredError, WarmUp
+from neurotorch.network import Network
+
+VALIDATION = "validation_r2"
+"""Column of the history: mean over horizons of the forecasts' R² on the validation part."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Backpropagation through windows that begin under teacher forcing and end in a free run.
+
+    The last part of the training time is kept for validation: training stops when the forecasts on it no longer improve.
+    Then the network is trained anew on all of the training time, for as many epochs as were best.
+
+    Parameters
+    ----------
+    warm_up, free
+        Frames of a window under teacher forcing and in free run. Where `warm_up` is not stated it is 60, or a third of
+        the longest segment if that is less.
+    batch_size, batches
+        Windows in a batch, batches in an epoch.
+    epochs, patience, seconds
+        Training stops after so many epochs, so many without improvement, or so many seconds.
+    learning_rate, weight_decay, clip
+        Of AdamW; the decay acts on connections only. `clip` is the largest norm of the gradient.
+    validation
+        Fraction of the training time.
+    refit
+        Whether to train anew on all of the training time; otherwise the best parameters are kept.
+    """
+
+    warm_up: int | None = None
+    free: int = 16
+    batch_size: int = 32
+    batches: int = 25
+    epochs: int = 60
+    patience: int = 10
+    seconds: float | None = None
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.3
+    clip: float = 1.0
+    validation: float = 0.2
+    refit: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("free", "batch_size", "batches", "epochs", "patience"):
+            check_count(name, getattr(self, name))
+        for name in ("learning_rate", "clip"):
+            check_positive(name, getattr(self, name))
+        check_fraction("validation", self.validation)
+        if self.warm_up is not None:
+            check_count("warm_up", self.warm_up)
+        if self.seconds is not None:
+            check_positive("seconds", self.seconds, "s")
+
+    def rule(self, network: Network, warm_up: int) -> BPTT:
+        """Return the learning rule."""
+        connections = [c.raw for c in network.connections().values()]
+        others = [p for p in network.parameters() if all(p is not raw for raw in connections)]
+        groups = [
+            {"params": connections, "weight_decay": self.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.learning_rate)
+        # The first third of the warm-up finds the states; what is predicted meanwhile says little about the parameters.
+        loss = MeanSquaredError(skip=warm_up // 3)
+        return BPTT(network, loss, optimizer=optimizer, forcing=WarmUp(warm_up), clip=self.clip)
+
+    def frames(self, train: Recording) -> tuple[int, int]:
+        """Return the frames of warm-up and of the whole window for a recording."""
+        longest = max(stop - start for start, stop in train.segments())
+        warm_up = self.warm_up if self.warm_up is not None else max(1, min(60, longest // 3))
+        return warm_up, warm_up + self.free
+
+    def loader(self, train: Recording, *, seed: int) -> WindowLoader:
+        """Return the loader of windows."""
+        _, length = self.frames(train)
+        generator = torch_generator(seed, "windows")
+        return WindowLoader(Windows(train, length), self.batch_size, generator=generator, batches=self.batches)
+
+
+def validation_score(network: torch.nn.Module, validation: tuple[Recording, int]) -> float:
+    """Return the mean over horizons of the pooled R² of forecasts from every frame of the validation part.
+
+    `validation` is a recording and the frame at which its validation part starts.
+    """
+    assert isinstance(network, Network)
+    recording, start = validation
+    fits = [h for h in HORIZONS if len(origins_between(recording, start, recording.frames, horizon=h)) > 1]
+    if not fits:
+        raise ValueError(
+            f"The validation part has {recording.frames - start} frames, too few for a forecast: keep a larger fraction for "
+            "it, or fit a longer recording."
+        )
+    steps = max(fits)
+    origins = origins_between(recording, start, recording.frames, horizon=steps)
+    forecasts = NetworkForecaster(network, warm_up=60).forecast(recording, origins, steps)
+    mean = recording.activity[start:][recording.valid[start:]].mean(axis=0)
+    scores = [r_squared(recording.activity[origins + h], forecasts[:, h - 1], reference=mean) for h in fits]
+    return float(np.mean(scores))

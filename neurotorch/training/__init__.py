@@ -1,0 +1,27 @@
+"""The trainer and its callbacks."""
+
+from neurotorch.training.callback import Callback
+from neurotorch.training.checkpoint import Checkpoint
+from neurotorch.training.curriculum import Curriculum
+from neurotorch.training.early_stopping import EarlyStopping
+from neurotorch.training.environment import ResumeWarning
+from neurotorch.training.history import History
+from neurotorch.training.history_file import HistoryFile
+from neurotorch.training.non_finite import NonFiniteError
+from neurotorch.training.progress import Progress
+from neurotorch.training.resumable import ResumableLoader
+from neurotorch.training.trainer import Trainer
+
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "Curriculum",
+    "EarlyStopping",
+    "History",
+    "HistoryFile",
+    "NonFiniteError",
+    "Progress",
+    "ResumableLoader",
+    "ResumeWarning",
+    "Trainer",
+]

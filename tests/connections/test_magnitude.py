@@ -1,0 +1,90 @@
+"""Magnitude maps: inverses to rounding, gradients, and what happens at zero."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neurotorch.connections import Absolute, Projected, Softplus, Square
+
+MAPS = [Square(), Absolute(), Softplus(), Projected()]
+DTYPES = [torch.float32, torch.float64]
+
+
+def ulps(value: torch.Tensor, reference: torch.Tensor) -> float:
+    return float(((value - reference).abs().numpy() / np.spacing(reference.abs().numpy())).max())
+
+
+def magnitudes(dtype: torch.dtype, low: float, high: float) -> torch.Tensor:
+    """A dense logarithmic grid between two natural logarithms."""
+    return torch.linspace(low, high, 100_001, dtype=torch.float64).exp().to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("magnitude", [Square(), Absolute(), Projected()])
+def test_the_inverse_holds_to_4_ulp_over_all_sizes(magnitude, dtype):
+    wanted = magnitudes(dtype, -80, 80)
+    assert ulps(magnitude.forward(magnitude.inverse(wanted)), wanted) <= 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_inverse_of_softplus_holds_to_4_ulp_above_its_limit(dtype):
+    wanted = magnitudes(dtype, -7.999, 80)
+    assert ulps(Softplus().forward(Softplus().inverse(wanted)), wanted) <= 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_below_its_limit_softplus_holds_to_the_spacing_of_raw(dtype):
+    wanted = magnitudes(dtype, -80, -8)
+    raw = Softplus().inverse(wanted)
+    error = (Softplus().forward(raw) - wanted).abs().numpy() / np.spacing(wanted.numpy())
+    assert (error <= raw.abs().numpy()).all()
+
+
+@pytest.mark.parametrize("magnitude", MAPS)
+@given(raw=st.floats(-1e3, 1e3))
+def test_a_magnitude_is_never_negative_and_survives_the_round_trip(magnitude, raw):
+    first = magnitude.forward(torch.tensor([raw], dtype=torch.float64))
+    assert first >= 0
+    if first > 1e-300:
+        second = magnitude.forward(magnitude.inverse(first))
+        torch.testing.assert_close(second, first, rtol=2e-13, atol=0)
+
+
+@pytest.mark.parametrize("magnitude", MAPS)
+def test_the_gradient_is_the_derivative_away_from_zero(magnitude):
+    raw = torch.tensor([-30.0, -2.0, -0.3, 0.2, 1.0, 25.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(magnitude.forward, (raw,))
+
+
+def test_softplus_has_no_shortcut_for_large_values():
+    raw = torch.tensor([25.0], dtype=torch.float64)
+    # exp(-25) = 1.4e-11: torch's own softplus leaves it out
+    assert float(Softplus().forward(raw) - raw) == pytest.approx(np.exp(-25.0), rel=1e-3)
+
+
+@pytest.mark.parametrize(("magnitude", "slope"), [(Square(), 0.0), (Absolute(), 0.0), (Projected(), 1.0)])
+def test_the_gradient_at_zero_is_as_documented(magnitude, slope):
+    raw = magnitude.inverse(torch.zeros(1, dtype=torch.float64)).requires_grad_()
+    magnitude.forward(raw).backward()
+    assert float(magnitude.forward(raw).detach()) == 0
+    assert float(raw.grad) == slope
+
+
+def test_softplus_asks_for_a_mask_at_zero():
+    with pytest.raises(ValueError, match=r"zero at 1 places, the first at index \(1,\).*mask"):
+        Softplus().inverse(torch.tensor([1.0, 0.0]))
+
+
+@pytest.mark.parametrize("magnitude", MAPS)
+def test_a_negative_magnitude_is_refused(magnitude):
+    with pytest.raises(ValueError, match=r"negative at 2 places, the first at index \(0, 1\) \(-2\).*weight\.abs"):
+        magnitude.inverse(torch.tensor([[1.0, -2.0], [-3.0, 1.0]]))
+
+
+def test_only_projection_moves_the_raw_value():
+    raw = torch.tensor([-1.0, 0.0, 2.0])
+    assert Projected().project(raw).tolist() == [0.0, 0.0, 2.0]
+    for magnitude in (Square(), Absolute(), Softplus()):
+        assert magnitude.project(raw) is raw

@@ -1,0 +1,87 @@
+"""Surrogates, resets and transfer functions against their formulas."""
+
+import numpy as np
+import pytest
+import torch
+
+from neurotorch.core.vocabulary import spike, transfer
+from neurotorch.neurons import (
+    LIF,
+    FastSigmoid,
+    Linear,
+    Relu,
+    ResetBySubtraction,
+    ResetToZero,
+    Sigmoid,
+    Softplus,
+    Tanh,
+    Triangular,
+)
+
+DOUBLE = torch.float64
+GRID = np.linspace(-3, 3, 61)
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "formula"),
+    [
+        (FastSigmoid(), lambda x: 1 / (1 + 10 * np.abs(x)) ** 2),
+        (FastSigmoid(25.0), lambda x: 1 / (1 + 25 * np.abs(x)) ** 2),
+        (Triangular(), lambda x: 0.3 * np.maximum(0, 1 - np.abs(x))),
+        (Triangular(slope=0.5, dampening=0.15), lambda x: 0.15 * np.maximum(0, 1 - np.abs(x) / 2)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, tuple) else "formula",
+)
+def test_a_spike_is_a_step_with_the_derivative_of_its_surrogate(surrogate, formula):
+    x = torch.tensor(GRID, dtype=DOUBLE, requires_grad=True)
+    z = spike(x, surrogate)
+    np.testing.assert_array_equal(z.detach().numpy(), GRID > 0)
+    (gradient,) = torch.autograd.grad((2 * z).sum(), x)
+    np.testing.assert_allclose(gradient.numpy(), 2 * formula(GRID), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("phi", "formula"),
+    [
+        (Sigmoid(2.0), lambda x: 1 / (1 + np.exp(-2 * x))),
+        (Tanh(0.5), lambda x: np.tanh(0.5 * x)),
+        (Relu(3.0), lambda x: np.maximum(0, 3 * x)),
+        (Softplus(1.5), lambda x: np.log1p(np.exp(1.5 * x))),
+        (Linear(-2.0), lambda x: -2 * x),
+    ],
+    ids=lambda value: str(value) if isinstance(value, tuple) else "formula",
+)
+def test_a_transfer_function_is_its_formula(phi, formula):
+    found = transfer(torch.tensor(GRID, dtype=DOUBLE), phi)
+    np.testing.assert_allclose(found.numpy(), formula(GRID), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("reset", "carried"),
+    [
+        (ResetBySubtraction(), 0.9 * 2.0 - 1.5),
+        (ResetBySubtraction(0.5), 0.9 * 2.0 - 0.75),
+        (ResetToZero(), 0.0),
+        (ResetToZero(0.25), 0.9 * 2.0 * 0.75),
+    ],
+    ids=str,
+)
+def test_a_reset_acts_on_neurons_that_fired_and_on_no_others(reset, carried):
+    v, spiked = torch.tensor([2.0, 2.0], dtype=DOUBLE), torch.tensor([1.0, 0.0], dtype=DOUBLE)
+    found = reset.carry(0.9, v, spiked, 1.5)
+    torch.testing.assert_close(found, torch.tensor([carried, 1.8], dtype=DOUBLE), rtol=1e-15, atol=1e-15)
+
+
+@pytest.mark.parametrize("reset", [ResetBySubtraction(), ResetToZero()], ids=str)
+def test_a_reset_carries_no_gradient(reset):
+    # The potential fired (1.5 > 1), so the reset acts; without its gradient dv'/dv is alpha, or alpha (1 - 1).
+    model = LIF(torch.tensor(0.02, dtype=DOUBLE), torch.tensor(1.0, dtype=DOUBLE), reset=reset)
+    v, threshold = (
+        torch.tensor([[1.5]], dtype=DOUBLE, requires_grad=True),
+        torch.tensor(1.0, dtype=DOUBLE, requires_grad=True),
+    )
+    c = model.coefficients(0.001)._replace(threshold=threshold)
+    _, state = model.step(c, model.State(v=v), torch.tensor([[0.1]], dtype=DOUBLE))
+    of_v, of_threshold = torch.autograd.grad(state.v.sum(), (v, threshold), allow_unused=True)
+    assert of_v.item() == (c.alpha.item() if isinstance(reset, ResetBySubtraction) else 0)
+    assert of_threshold is None or of_threshold.item() == 0
