@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from neurotorch.cli import report
+from neurotorch.cli.console import say
+from neurotorch.cli.folder import begun, is_finished
 from neurotorch.cli.parser import add_recording, add_threads, use_threads
-from neurotorch.cli.task import HELD_OUT, check_usage, held_out, task_of
+from neurotorch.cli.task import HELD_OUT, Task, check_usage, held_out, task_of
 
 if TYPE_CHECKING:
     from neurotorch.cli.parser import Parser
+    from neurotorch.network import Network
+    from neurotorch.runs import Fit, LiteratureFit
 
 HELP = "fit a network to a recording"
 
@@ -67,29 +72,40 @@ def _add_training(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fit, save and report."""
     check_usage(args)
+    if args.resume and is_finished(args.out):
+        say(f"the run in {args.out} is finished, there is nothing to resume: this is its report")
+        report.run(argparse.Namespace(run=args.out))
+        return
     use_threads(args.threads)
 
     from neurotorch.cli.progress import PhasedProgress
-    from neurotorch.cli.report import print_report
-    from neurotorch.runs import LiteraturePlan, RunFolder, fit, fit_literature, recovery
+    from neurotorch.runs import LiteraturePlan, fit, fit_literature
 
     task = task_of(args)
-    folder = RunFolder.create(args.out, overwrite=args.overwrite, resume=args.resume)
     callbacks = [PhasedProgress(quiet=args.quiet)]
-    if isinstance(task.plan, LiteraturePlan):
-        result = fit_literature(task.recording, task.blueprint, plan=task.plan, seed=args.seed, callbacks=callbacks)
-    else:
-        result = fit(
-            task.recording,
-            task.blueprint,
-            plan=task.plan,
-            held_out=held_out(args),
-            seed=args.seed,
-            checkpoints=folder.checkpoints,
-            callbacks=callbacks,
-        )
-    folder.save(result)
-    print_report(result.report())
-    if task.demo is not None:
-        _print_recovery(recovery(task.demo, result.network))
+    result: Fit | LiteratureFit
+    with begun(args, task) as folder:
+        if isinstance(task.plan, LiteraturePlan):
+            result = fit_literature(task.recording, task.blueprint, plan=task.plan, seed=args.seed, callbacks=callbacks)
+        else:
+            result = fit(
+                task.recording,
+                task.blueprint,
+                plan=task.plan,
+                held_out=held_out(args),
+                seed=args.seed,
+                checkpoints=folder.checkpoints,
+                callbacks=callbacks,
+            )
+        folder.save(result, more=_recovered(task, result.network))
+    report.run(argparse.Namespace(run=args.out))
     print(f"\nReport, network, history and figures: {args.out}")
+
+
+def _recovered(task: Task, network: Network) -> dict[str, Any]:
+    """Return what was found again of the network that was simulated, as a part of the report."""
+    if task.demo is None:
+        return {}
+    from neurotorch.runs import recovery
+
+    return {"recovery": recovery(task.demo, network)}

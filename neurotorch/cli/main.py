@@ -47,7 +47,7 @@ def _parse(argv: Sequence[str], args: argparse.Namespace) -> None:
     """Fill `args`; raise a `UsageError` if they make no sense."""
     parser = Parser(prog="neurotorch", description="Fit networks of neurons to recordings of neural activity.")
     parser.add_argument("--version", action="version", version=_version(), help="show the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_command_parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     parsers = {}
     for name, module in COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=module.HELP)
@@ -58,10 +58,6 @@ def _parse(argv: Sequence[str], args: argparse.Namespace) -> None:
         raise UsageError(f"say what to do: {', '.join(COMMANDS)} (see `neurotorch --help`)")
     if unknown:
         raise unknown_arguments(unknown, parsers[args.command])
-
-
-def _command_parser(*, prog: str) -> Parser:
-    return Parser(prog=prog)
 
 
 def _version() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neurotorch.cli.console import say
+from neurotorch.network import Network
 from neurotorch.training import Progress
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ class PhasedProgress(Progress):
 
 
 def phase(trainer: Trainer) -> str:
-    """Return what a trainer of `runs.fit` is doing, in words; of the literature's protocol the library says it itself."""
+    """Return what a trainer of `runs.fit` does, in words; under the literature's protocol the library says it."""
     if "p_variance" in trainer.metrics:
         return ""
+    assert isinstance(trainer.network, Network)
     connected = any(layer.recurrent is not None for layer in trainer.network.named_layers().values())
     what = "the network" if connected else "the same without connections"
     purpose = "finding the number of epochs" if trainer.metrics else "for that many epochs on all of the training time"

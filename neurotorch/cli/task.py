@@ -48,26 +48,27 @@ def task_of(args: argparse.Namespace) -> Task:
         If the recording cannot be read, or an option makes no sense.
     """
     from neurotorch.data import read
-    from neurotorch.runs import Blueprint, LiteraturePlan, TrainingPlan, demo_blueprint, demo_plan, demo_recording
+    from neurotorch.runs import Blueprint, LiteraturePlan, TrainingPlan
 
-    demo = demo_recording(seed=args.seed) if args.path is None else None
-    base = Blueprint() if demo is None else demo_blueprint(demo)
-    blueprint = _blueprint(base, args)
-    plan: TrainingPlan | LiteraturePlan
-    if args.protocol == "literature":
-        plan = _plan(LiteraturePlan(), args)
-    else:
-        plan = _plan(TrainingPlan() if demo is None else demo_plan(), args)
-    if demo is None:
-        recording = read(args.path, dt=args.dt, axes=args.axes, key=args.key, inputs_key=args.inputs_key)
-    else:
-        recording = demo.recording
-    return Task(_alive(recording, args), blueprint, plan, demo)
+    if args.path is None:
+        return _demo_task(args)
+    plan = _plan(LiteraturePlan(), args) if args.protocol == "literature" else _plan(TrainingPlan(), args)
+    blueprint = _blueprint(Blueprint(), args)
+    recording = read(args.path, dt=args.dt, axes=args.axes, key=args.key, inputs_key=args.inputs_key)
+    return Task(_alive(recording, args), blueprint, plan)
 
 
 def held_out(args: argparse.Namespace) -> float:
     """Return the fraction of time that is kept for the score."""
     return HELD_OUT if args.held_out is None else args.held_out
+
+
+def _demo_task(args: argparse.Namespace) -> Task:
+    from neurotorch.runs import LiteraturePlan, demo_blueprint, demo_plan, demo_recording
+
+    plan = _plan(LiteraturePlan(), args) if args.protocol == "literature" else _plan(demo_plan(), args)
+    demo = demo_recording(seed=args.seed)
+    return Task(_alive(demo.recording, args), _blueprint(demo_blueprint(demo), args), plan, demo)
 
 
 def _refuse(args: argparse.Namespace, names: tuple[str, ...], where: str) -> None:

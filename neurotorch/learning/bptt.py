@@ -36,7 +36,7 @@ class BPTT(LearningRule):
     Attributes
     ----------
     progress
-        How far training has come, 0..1, for plans that change; the `ForcingProgress` callback keeps it.
+        How far training has come, 0..1, for plans that change; the `Curriculum` callback keeps it.
 
     References
     ----------

@@ -42,6 +42,7 @@ class WarmUp:
 
     def strength(self, frames: int, progress: float) -> Tensor:
         """Return ``(frame,)`` strengths."""
-        strengths = torch.full((frames,), self.start + (self.end - self.start) * progress)
+        # float64, so that a rule can round it to the dtype of its batches
+        strengths = torch.full((frames,), self.start + (self.end - self.start) * progress, dtype=torch.float64)
         strengths[: self.frames] = 1
         return strengths

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from neurotorch.core.checks import check_positive
 from neurotorch.core.trees import transform
+from neurotorch.engine import Run
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
 
@@ -41,13 +42,22 @@ def warm_start(network: Network, target: Tensor, *, ridge: float = 0.1) -> None:
     TypeError
         If the model has no `required_current`.
     ValueError
-        If the last layer lacks a recurrent connection or a bias, or is seen through an instrument.
+        If the last layer lacks a recurrent connection or a bias per neuron, or is seen through an instrument, or the
+        target does not fit it.
     """
     check_positive("ridge", ridge)
     name, population = list(network.named_layers().items())[-1]
     connection = population.recurrent
     if connection is None or population.bias is None:
         raise ValueError(f"Layer {name!r} needs a recurrent connection and a bias to start warm.")
+    neurons = population.neurons
+    if tuple(population.bias.value.shape) != (neurons,):
+        raise ValueError(
+            f"The bias of layer {name!r} is {tuple(population.bias.value.shape)}, but a warm start finds one per neuron: "
+            f"build the layer with bias=learned(torch.zeros({neurons}))."
+        )
+    if target.dim() != 2 or target.shape[1] != neurons or len(target) < 2:
+        raise ValueError(f"`target` is {tuple(target.shape)}, but it must be (time, neuron) = (at least 2, {neurons}).")
     signs = np.zeros(connection.pre) if connection.dale is None else connection.dale.signs.double().cpu().numpy()
     mask = np.ones((connection.post, connection.pre), dtype=bool)
     if connection.mask is not None:
@@ -76,6 +86,7 @@ def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Arr
         raise ValueError("A warm start by least squares needs neurons that are observed directly, one step per frame.")
     with torch.no_grad():
         run = network.run(None, forcing=Forcing.full(target[:, None]), record=True).runs[-1]
+        others = _other_current(network, run)
         gain = 1.0 if observation is None else observation.gain()
         before = transform(run.states, lambda field: field[:-1])
         wanted = (target if observation is None else observation.inward(target))[1:, None]
@@ -85,7 +96,20 @@ def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Arr
     with torch.enable_grad():
         emitted, after = model.step(coefficients, before, current)
         (slope,) = torch.autograd.grad((gain * model.observe(after, emitted)).sum(), current)
-    return tuple(x[:, 0].detach().double().cpu().numpy() for x in (current, slope, run.emitted[:-1]))  # type: ignore[return-value]
+    current, slope, activity = (x[:, 0].detach().double().cpu() for x in (current - others, slope, run.emitted[:-1]))
+    return current.numpy(), slope.numpy(), activity.numpy()
+
+
+def _other_current(network: Network, run: Run) -> Tensor | float:
+    """Return the current ``(time - 1, 1, neuron)`` that reaches the last layer from neither itself nor its bias."""
+    if len(network.layers) == 1 and not network.feedback:
+        return 0.0
+    layer = list(network.named_layers().values())[-1]
+    assert layer.recurrent is not None
+    assert layer.bias is not None
+    assert run.currents is not None
+    own = torch.nn.functional.linear(run.emitted[:-1], layer.recurrent.weight()) + layer.bias()
+    return run.currents[1:] - own
 
 
 def _fit_neuron(

@@ -11,6 +11,7 @@ from torch.nn import functional
 from neurotorch.connections.connection import Connection
 from neurotorch.core.checks import check_count, check_positive
 from neurotorch.engine import Link, Population, adjoint
+from neurotorch.network.checks import check_stable
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.observation import Observation
 from neurotorch.network.steps import NeuronStep, ObservedStep
@@ -78,7 +79,7 @@ class Layer(nn.Module):
         state
             Where to start; at rest by default.
         dt
-            Step in seconds.
+            Step in seconds, no longer than the smallest time constant of a model that is stepped by Euler's method.
 
         Returns
         -------
@@ -89,7 +90,7 @@ class Layer(nn.Module):
         """
         if inputs.dim() != 3:
             raise ValueError(f"Inputs are {tuple(inputs.shape)}, but a layer takes (time, batch, channel).")
-        check_positive("dt", dt, "s")
+        check_stable("the layer", self.neuron, check_positive("dt", dt, "s"))
         weight = None if self.inputs is None else self.inputs.weight()
         current = self.external_current(inputs, weight, steps=inputs.shape[0], batch=inputs.shape[1])
         state = self.initial_state(inputs.shape[1], current) if state is None else state

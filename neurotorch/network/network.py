@@ -11,6 +11,12 @@ from torch import Tensor, nn
 from neurotorch.connections.connection import Connection
 from neurotorch.core.checks import check_positive, nearest
 from neurotorch.engine import Link, Run, adjoint
+from neurotorch.network.checks import (
+    check_activity_finite,
+    check_inputs_finite,
+    check_named_layers,
+    check_stable,
+)
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer, LayerState
 from neurotorch.network.observation import Observation
@@ -57,8 +63,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.dt = check_positive("dt", dt, "s")
-        if not layers:
-            raise ValueError("A network needs at least one layer.")
+        check_named_layers(layers, Layer)
         self.layers = nn.ModuleDict(layers)
         self.observation = observation
         self.feedback = nn.ModuleDict(feedback or {})
@@ -133,7 +138,7 @@ class Network(nn.Module):
         for group in self._groups():
             group_runs = self._run_group(group, activity, state, weight, steps, batch, forcing, noise or {}, record)
             for index, run in zip(group, group_runs, strict=True):
-                self._check_finite(index, run)
+                check_activity_finite(list(self.layers)[index], run)
                 states.append(LayerState(run.state, run.emitted[-1]))
                 runs.append(run)
             activity = group_runs[-1].emitted
@@ -263,12 +268,7 @@ class Network(nn.Module):
     def _check_layers(self) -> None:
         before: str | None = None
         for name, layer in self.named_layers().items():
-            largest = layer.neuron.largest_dt()
-            if self.dt > largest * (1 + 1e-6):
-                raise ValueError(
-                    f"`dt` is {self.dt:g} s, but a time constant of layer {name!r} is {largest:g} s, and its step is stable only up "
-                    f"to that: use dt <= {largest:g}, or longer time constants."
-                )
+            check_stable(f"layer {name!r}", layer.neuron, self.dt)
             if before is not None:
                 expected = self.named_layers()[before].neurons
                 if layer.inputs is None or layer.inputs.pre != expected:
@@ -333,6 +333,8 @@ class Network(nn.Module):
         for name, shape in stated.items():
             if len(shape) != 3:
                 raise ValueError(f"`{name}` is {shape}, but it must be (frame, batch, channel).")
+        if inputs is not None:
+            check_inputs_finite(inputs)
         lengths = {shape[0] for shape in stated.values()} | ({frames} if frames is not None else set())
         if len(lengths) != 1:
             said = ", ".join(f"`{name}` {shape}" for name, shape in stated.items()) or "nothing"
@@ -344,14 +346,3 @@ class Network(nn.Module):
         if forcing is not None:
             forcing.check(length, self.neurons)
         return length, batches.pop() if batches else 1
-
-    def _check_finite(self, index: int, run: Run) -> None:
-        for kind, tensor in (("emitted", run.emitted), ("showed", run.seen)):
-            finite = torch.isfinite(tensor)
-            if not bool(finite.all()):
-                step, sample, neuron = (int(i) for i in torch.nonzero(~finite)[0])
-                raise FloatingPointError(
-                    f"Layer {list(self.layers)[index]!r} {kind} a value that is not finite at step {step} "
-                    f"(sample {sample}, neuron {neuron}): its activity has exploded. Lower the spectral radius or the "
-                    "learning rate."
-                )

@@ -20,7 +20,6 @@ class ResetToZero(NamedTuple):
 
     strength: float = 1.0
 
-    def carry(self, decay: Any, v: Any, spiked: Any, threshold: Any) -> Any:
+    def carry(self, decay: Any, v: Any, spiked: Any, threshold: Any) -> Any:  # noqa: ARG002 (numba compiles no `del`)
         """Return the potential carried over."""
-        del threshold
         return decay * v * (1 - self.strength * spiked)

@@ -15,8 +15,8 @@ from neurotorch.runs.blueprint import recurrent_of, signs_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
+    from neurotorch.plotting.style import Figure
     from neurotorch.runs.fit import Fit
     from neurotorch.runs.literature import LiteratureFit
 

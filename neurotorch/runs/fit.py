@@ -22,7 +22,8 @@ from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Tr
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from neurotorch.plotting.style import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ def _train(
     checkpoints: Path | None,
     callbacks: Iterable[Callback],
 ) -> Trained:
-    """Train on the inner part until validation no longer improves, then for as many epochs on all of the training time."""
+    """Train on the inner part until validation no longer improves, then as long on all of the training time."""
     kind = "network" if connected else "without_connections"
     folder = None if checkpoints is None else checkpoints / kind
     inner, _ = training.split(plan.validation)

@@ -18,7 +18,8 @@ from neurotorch.training.environment import environment
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from neurotorch.plotting.style import Figure
 
 FORMAT = "neurotorch-run-1"
 CONFIG, MODEL, REPORT, HISTORY = "config.json", "model.safetensors", "report.json", "history.csv"
@@ -116,8 +117,8 @@ class RunFolder:
             raise FileExistsError(f"{folder.path} exists and holds no run of neurotorch: choose another folder.")
         if (folder.path / OURS).exists() and not (overwrite or resume):
             raise FileExistsError(
-                f"{folder.path} holds a run already: choose another folder, replace it with `overwrite`, or continue one that "
-                "was interrupted with `resume`."
+                f"{folder.path} holds a run already: choose another folder, replace it with `overwrite`, or continue one "
+                "that was interrupted with `resume`."
             )
         if overwrite and folder.checkpoints.exists():
             shutil.rmtree(folder.checkpoints)

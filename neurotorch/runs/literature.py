@@ -30,7 +30,8 @@ from neurotorch.training import Callback, Curriculum, EarlyStopping, History, Tr
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from neurotorch.plotting.style import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -239,9 +240,10 @@ class _Fading:
 
 
 class _GrowingSegments:
-    """Batches of equally long segments that cover the recording, from a random start; the weaker the forcing the longer.
+    """Batches of equally long segments that cover the recording, from a random start; longer as forcing weakens.
 
-    With a forcing of strength ``s`` a state forgets its start within ``1 / s`` frames: segments of ``6 / s`` lose little.
+    With a forcing of strength ``s`` a state forgets its start within ``1 / s`` frames: segments of ``6 / s`` lose
+    little.
     """
 
     shortest = 60

@@ -126,11 +126,11 @@ def _literature_verdict(fit: LiteratureFit) -> str:
     above = "above" if fit.p_variance > companions.static_rank else "below"
     last = "above" if fit.p_variance > companions.repeated_last_frame else "below"
     return (
-        f"A free run over the data it was fitted to reaches a global p-variance of {fit.p_variance:.3f}: {above} the static "
-        f"reconstruction by {companions.rank} patterns ({companions.static_rank:.3f}), which knows no dynamics, and {last} the "
-        f"repeated last frame ({companions.repeated_last_frame:.3f}). The same fit to time-shuffled data, in which there is "
-        f"nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how much a network can store, not "
-        "what it can predict; use the held-out protocol for that."
+        f"A free run over the data it was fitted to reaches a global p-variance of {fit.p_variance:.3f}: {above} the "
+        f"static reconstruction by {companions.rank} patterns ({companions.static_rank:.3f}), which knows no dynamics, "
+        f"and {last} the repeated last frame ({companions.repeated_last_frame:.3f}). The same fit to time-shuffled data, "
+        f"in which there is nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how much a "
+        "network can store, not what it can predict; use the held-out protocol for that."
     )
 
 

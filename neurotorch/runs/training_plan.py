@@ -23,8 +23,8 @@ VALIDATION = "validation_r2"
 class TrainingPlan:
     """Backpropagation through windows that begin under teacher forcing and end in a free run.
 
-    The last part of the training time is kept for validation: training stops when the forecasts on it no longer improve.
-    Then the network is trained anew on all of the training time, for as many epochs as were best.
+    The last part of the training time is kept for validation: training stops when the forecasts on it no longer
+    improve. Then the network is trained anew on all of the training time, for as many epochs as were best.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class TrainingPlan:
     patience: int = 10
     seconds: float | None = None
     learning_rate: float = 3e-3
-    weight_decay: float = 0.3
+    weight_decay: float = 1.0
     clip: float = 1.0
     validation: float = 0.2
     refit: bool = True
@@ -103,8 +103,8 @@ def validation_score(network: torch.nn.Module, validation: tuple[Recording, int]
     fits = [h for h in HORIZONS if len(origins_between(recording, start, recording.frames, horizon=h)) > 1]
     if not fits:
         raise ValueError(
-            f"The validation part has {recording.frames - start} frames, too few for a forecast: keep a larger fraction for "
-            "it, or fit a longer recording."
+            f"The validation part has {recording.frames - start} frames, too few for a forecast: keep a larger fraction "
+            "for it, or fit a longer recording."
         )
     steps = max(fits)
     origins = origins_between(recording, start, recording.frames, horizon=steps)

@@ -7,6 +7,8 @@ from neurotorch.connections import Connection
 from neurotorch.network import Forcing, Layer, Network, Observation, forecast, simulate
 from neurotorch.neurons import LIF, Calcium, FiringRate
 
+NAN = torch.tensor(torch.nan)
+
 
 def rate(neurons=4, **options):
     return Layer(FiringRate(0.1), neurons, **options)
@@ -32,6 +34,14 @@ BUILDING = {
     "no layers": (lambda: Network({}, dt=0.02), "at least one layer"),
     "dt of zero": (lambda: Network({"a": rate()}, dt=0.0), r"`dt` is 0 s"),
     "dt not finite": (lambda: Network({"a": rate()}, dt=float("inf")), r"`dt` is inf s"),
+    "dt longer than a time constant": (
+        lambda: Network({"a": rate()}, dt=0.2),
+        r"`dt` is 0.2 s, but a time constant of layer 'a' is 0.1 s.*use dt <= 0.1",
+    ),
+    "layer without a name": (lambda: Network({"": rate()}, dt=0.02), r"named '', but a name is not empty"),
+    "layer with a dot in its name": (lambda: Network({"a.b": rate()}, dt=0.02), r"named 'a.b'.*divide the addresses"),
+    "layer with an arrow in its name": (lambda: Network({"a -> b": rate()}, dt=0.02), r"named 'a -> b'.*divide"),
+    "layer with a name of torch's": (lambda: Network({"values": rate()}, dt=0.02), r"named 'values'.*another one"),
     "no neurons": (lambda: rate(0), r"`neurons` is 0"),
     "recurrent of another size": (lambda: rate(recurrent=Connection(3, 4)), r"goes from 3 to 4 .*Connection\(4, 4\)"),
     "inputs of another size": (lambda: rate(inputs=Connection(3, 5)), r"ends on 5 neurons, but the layer has 4"),
@@ -78,6 +88,19 @@ RUNNING = {
         lambda: single()(torch.zeros(5, 2, 3)),
         r"Inputs have 3 channels.*`inputs=Connection\(3, 4\)`",
     ),
+    "dt of a layer longer than a time constant": (
+        lambda: rate()(torch.zeros(5, 2, 4), dt=0.2),
+        r"`dt` is 0.2 s, but a time constant of the layer is 0.1 s.*use dt <= 0.1",
+    ),
+    "inputs not finite": (
+        lambda: driven()(torch.zeros(5, 2, 3).index_put((torch.tensor(3), torch.tensor(1), torch.tensor(2)), NAN)),
+        r"`inputs` holds 1 NaN or infinite values, the first in frame 3 \(sample 1, channel 2\)",
+    ),
+    # an infinite current makes a spike like any other, so that the activity would not tell
+    "infinite inputs of spiking neurons": (
+        lambda: Network({"a": Layer(LIF(), 4)}, dt=0.001)(torch.full((5, 2, 4), torch.inf)),
+        r"`inputs` holds 40 NaN or infinite values, the first in frame 0",
+    ),
     "layer without a batch": (lambda: rate()(torch.zeros(5, 4), dt=0.02), r"Inputs are \(5, 4\)"),
     "state of another batch": (
         lambda: single()(torch.zeros(5, 2, 4), single().initial_state(3)),
@@ -123,6 +146,18 @@ RUNNING = {
     ),
 }
 
+KINDS = {
+    "a model in place of a layer": (
+        lambda: Network({"a": FiringRate()}, dt=0.02),
+        r"'a' is the neuron model FiringRate.*wrap it, as in Layer\(FiringRate\(\.\.\.\), 100\)",
+    ),
+    "a connection in place of a layer": (
+        lambda: Network({"a": Connection(4, 4)}, dt=0.02),
+        "'a' is a Connection, but it must be a Layer",
+    ),
+    "a name that is no text": (lambda: Network({3: rate()}, dt=0.02), "A layer is named 3, but names are text"),
+}
+
 DTYPES = {
     "inputs": lambda: driven()(torch.zeros(5, 2, 3, dtype=torch.float64)),
     "currents": lambda: single()(torch.zeros(5, 2, 4, dtype=torch.float64)),
@@ -139,6 +174,13 @@ DTYPES = {
 def test_a_network_that_cannot_be_is_refused_when_it_is_built(case):
     build, message = BUILDING[case]
     with pytest.raises(ValueError, match=message):
+        build()
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_what_is_no_layer_is_refused(case):
+    build, message = KINDS[case]
+    with pytest.raises(TypeError, match=message):
         build()
 
 

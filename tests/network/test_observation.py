@@ -61,6 +61,54 @@ def test_a_network_without_an_observation_shows_what_its_neurons_show(generator)
     assert not torch.equal(trajectory.observed, trajectory.emitted["cortex"])
 
 
+DIRECT = {
+    "bare": Observation(),
+    "affine": Observation(gain=tensor([1.0, 2.0]), offset=learned(tensor(0.3))),
+}
+INDIRECT = {
+    "instrument": Observation(LeakyIntegrator(0.1)),
+    "several steps": Observation(steps_per_frame=2),
+    "nudge": Observation(nudge=tensor([0.0, 0.1])),
+    "nudge that may be learned": Observation(nudge=learned(0.0)),
+}
+
+
+@pytest.mark.parametrize(("name", "direct"), [(n, n in DIRECT) for n in (*DIRECT, *INDIRECT)])
+def test_an_observation_is_direct_where_only_an_affine_map_is_left(name, direct):
+    assert {**DIRECT, **INDIRECT}[name].is_direct() is direct
+
+
+def test_inward_undoes_outward(generator):
+    observation = Observation(gain=tensor([2.0, 4.0]), offset=tensor([-1.0, 0.5]))
+    shown = draw(generator, 7, 3, 2)
+    seen = observation.outward(shown)
+    np.testing.assert_array_equal(seen.numpy(), np.array([-1.0, 0.5]) + np.array([2.0, 4.0]) * shown.numpy())
+    # one rounding of a sum of order ten, scaled by a gain of at least two
+    torch.testing.assert_close(observation.inward(seen), shown, rtol=0, atol=1e-15)
+
+
+def test_a_direct_observation_equals_the_same_map_within_the_scan(generator):
+    mapped = {"gain": learned(tensor([2.0, 0.5, 1.5])), "offset": learned(tensor(-0.3))}
+    cortex = layer(FiringRate(learned(tensor(0.1))), 3, generator, inputs=2, bias=learned(tensor(0.1)))
+    networks = [
+        network({"cortex": cortex}, dt=DT, observation=Observation(**mapped, **more))
+        for more in ({}, {"nudge": learned(tensor(0.0))})
+    ]
+    assert [ours.observation.is_direct() for ours in networks] == [True, False]
+    signal, target = draw(generator, 25, 2, 2), draw(generator, 25, 2, 3)
+    found = []
+    for ours in networks:
+        output, (state,) = ours(signal, forcing=Forcing(target, torch.linspace(0, 1, 25, dtype=DOUBLE)))
+        wanted = [*cortex.parameters(), ours.observation.gain.raw, ours.observation.offset.raw]
+        gradients = torch.autograd.grad((output - target).square().sum(), wanted)
+        found.append([output, getattr(state.neuron, "neuron", state.neuron).x, state.history, *gradients])
+    assert len(found[0]) == 3 + 6
+    for one, other in zip(*found, strict=True):
+        assert float(one.detach().abs().max()) > 0
+        # sums of 25 frames in another order
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
 RATES = {
     "FiringRate": (FiringRate(tensor(0.1)), lambda d, i: d + 0.2 * (1 / (1 + np.exp(-i)) - d)),
     "WilsonCowan": (

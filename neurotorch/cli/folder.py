@@ -1,0 +1,91 @@
+"""The run folder of a fit: begun with its settings, continued only with the same, gone if nothing came of it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurotorch.cli.task import held_out
+
+if TYPE_CHECKING:
+    from neurotorch.cli.task import Task
+    from neurotorch.runs import RunFolder
+
+SETTINGS = "settings.json"
+"""In the folder of checkpoints, from the start of a fit to its end."""
+
+
+def is_finished(path: Path) -> bool:
+    """Tell whether a folder holds a run that ended, and none that was begun since."""
+    from neurotorch.runs.folder import CONFIG, RunFolder
+
+    return (path / CONFIG).is_file() and not RunFolder(path).checkpoints.exists()
+
+
+@contextlib.contextmanager
+def begun(args: argparse.Namespace, task: Task) -> Iterator[RunFolder]:
+    """Enter the run folder. Where there was none, a fit that fails before its first checkpoint leaves none.
+
+    Raises
+    ------
+    OSError
+        If the folder is not to be used.
+    ValueError
+        If a run is to be continued with other settings than it was begun with.
+    """
+    from neurotorch.runs import RunFolder
+    from neurotorch.runs.folder import OURS
+
+    existed, held = args.out.exists(), args.out.is_dir() and any(args.out.iterdir())
+    folder = RunFolder.create(args.out, overwrite=args.overwrite, resume=args.resume)
+    try:
+        _keep_settings(folder.checkpoints / SETTINGS, _settings(args, task))
+        yield folder
+    except BaseException:
+        left = {item.name for item in folder.path.iterdir()}
+        if not held and left <= {OURS, folder.checkpoints.name} and not any(folder.checkpoints.rglob("state.json")):
+            shutil.rmtree(folder.path)
+            if existed:
+                folder.path.mkdir()
+        raise
+
+
+def _keep_settings(file: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings, or compare them with those that are there."""
+    from neurotorch.core.storage import load_json, save_json
+
+    if not file.exists():
+        save_json(file, settings)
+        return
+    begun_with = load_json(file)
+    other = [
+        f"{name} was {begun_with.get(name)} and is {settings.get(name)}"
+        for name in sorted(begun_with.keys() | settings.keys())
+        if begun_with.get(name) != settings.get(name)
+    ]
+    if other:
+        raise ValueError(
+            f"{file.parents[1]} holds a run with other settings ({'; '.join(other)}): continue it with the same ones, "
+            "or start again with --overwrite."
+        )
+
+
+def _settings(args: argparse.Namespace, task: Task) -> dict[str, Any]:
+    """Return what the numbers of a fit depend on, flat, as JSON has it."""
+    provenance = task.recording.provenance
+    return {
+        "protocol": args.protocol,
+        "seed": args.seed,
+        "held_out": held_out(args),
+        "recording": provenance.get("sha256", "simulated"),
+        **{name: provenance[name] for name in ("key", "axes", "inputs") if name in provenance},
+        "dt": task.recording.dt,
+        "neurons": len(task.recording.neurons),
+        **task.blueprint.to_json(),
+        **asdict(task.plan),
+    }

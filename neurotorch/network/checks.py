@@ -1,0 +1,69 @@
+"""What a network refuses: layers that cannot be, steps that are too long, and numbers that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neurotorch.engine import Run
+from neurotorch.neurons.base import NeuronModel
+
+
+def check_stable(owner: str, neuron: NeuronModel, dt: float) -> None:
+    """Raise if the discretisation of `neuron` is not stable at steps of `dt` seconds; `owner` is named."""
+    largest = neuron.largest_dt()
+    # time constants are held in float32, or are the exponential of a learned logarithm: equal means equal to rounding
+    if dt > largest * (1 + 1e-6):
+        raise ValueError(
+            f"`dt` is {dt:g} s, but a time constant of {owner} is {largest:g} s, and its step is stable only up to "
+            f"that: use dt <= {largest:g}, or longer time constants."
+        )
+
+
+def check_named_layers(layers: Mapping[str, Any], layer: type[nn.Module]) -> None:
+    """Raise unless `layers` maps at least one usable name to objects of the class `layer`."""
+    if not layers:
+        raise ValueError("A network needs at least one layer.")
+    for name, found in layers.items():
+        if isinstance(found, NeuronModel):
+            raise TypeError(
+                f"Layer {name!r} is the neuron model {type(found).__name__}, which has no number of neurons and no "
+                f"connections: wrap it, as in Layer({type(found).__name__}(...), 100)."
+            )
+        if not isinstance(found, layer):
+            raise TypeError(f"Layer {name!r} is a {type(found).__name__}, but it must be a Layer.")
+        if not isinstance(name, str):
+            raise TypeError(f"A layer is named {name!r}, but names are text.")
+        if not name or "." in name or " -> " in name:
+            raise ValueError(
+                f"A layer is named {name!r}, but a name is not empty and has neither '.' nor ' -> ' in it: they divide "
+                "the addresses of weights, such as 'cortex.recurrent' and 'readout -> cortex'."
+            )
+        if hasattr(nn.ModuleDict, name):
+            raise ValueError(f"A layer is named {name!r}, a name that torch keeps for itself: choose another one.")
+
+
+def check_inputs_finite(inputs: Tensor) -> None:
+    """Raise if `inputs` ``(frame, batch, channel)`` hold NaN or infinite values, naming the first frame."""
+    finite = torch.isfinite(inputs)
+    if not bool(finite.all()):
+        frame, sample, channel = (int(i) for i in torch.nonzero(~finite)[0])
+        raise ValueError(
+            f"`inputs` holds {int((~finite).sum())} NaN or infinite values, the first in frame {frame} "
+            f"(sample {sample}, channel {channel}): leave out such frames, or fill them in."
+        )
+
+
+def check_activity_finite(name: str, run: Run) -> None:
+    """Raise if the layer `name` emitted or showed a value that is not finite."""
+    for kind, tensor in (("emitted", run.emitted), ("showed", run.seen)):
+        finite = torch.isfinite(tensor)
+        if not bool(finite.all()):
+            step, sample, neuron = (int(i) for i in torch.nonzero(~finite)[0])
+            raise FloatingPointError(
+                f"Layer {name!r} {kind} a value that is not finite at step {step} (sample {sample}, neuron {neuron}): "
+                "its activity has exploded. Lower the spectral radius or the learning rate."
+            )
