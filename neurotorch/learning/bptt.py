@@ -65,14 +65,17 @@ class BPTT(LearningRule):
     def compute(self, batch: Batch) -> BatchReport:
         """Write the gradient of the loss on `batch` to ``parameter.grad``."""
         self.optimizer.zero_grad(set_to_none=True)
+        frames, samples = batch.target.shape[:2]
         forcing = None
         if self.forcing is not None:
-            strength = self.forcing.strength(len(batch.target), self.progress).to(batch.target)
+            strength = self.forcing.strength(frames, self.progress).to(batch.target)
             forcing = Forcing(batch.target, strength)
-        output, _ = self.network(batch.inputs, frames=len(batch.target), forcing=forcing)
+        # Without inputs and forcing, the state alone says how many samples there are.
+        start = self.network.initial_state(samples)
+        output, _ = self.network(batch.inputs, start, frames=frames, forcing=forcing)
         loss = self.loss(output, batch.target)
         loss.backward()
-        return BatchReport(float(loss.detach()), samples=batch.target.shape[1])
+        return BatchReport(float(loss.detach()), samples=samples)
 
     def apply(self) -> None:
         """Clip the gradient, step the optimizer, then move parameters back into their constraints."""

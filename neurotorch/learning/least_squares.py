@@ -53,8 +53,8 @@ def warm_start(network: Network, target: Tensor, *, ridge: float = 0.1) -> None:
     neurons = population.neurons
     if tuple(population.bias.value.shape) != (neurons,):
         raise ValueError(
-            f"The bias of layer {name!r} is {tuple(population.bias.value.shape)}, but a warm start finds one per neuron: "
-            f"build the layer with bias=learned(torch.zeros({neurons}))."
+            f"The bias of layer {name!r} is {tuple(population.bias.value.shape)}, but a warm start finds one per "
+            f"neuron: build the layer with bias=learned(torch.zeros({neurons}))."
         )
     if target.dim() != 2 or target.shape[1] != neurons or len(target) < 2:
         raise ValueError(f"`target` is {tuple(target.shape)}, but it must be (time, neuron) = (at least 2, {neurons}).")
@@ -115,7 +115,7 @@ def _other_current(network: Network, run: Run) -> Tensor | float:
 def _fit_neuron(
     current: Array, slope: Array, activity: Array, mask: NDArray[np.bool_], signs: Array, ridge: float
 ) -> tuple[Array, float]:
-    """Return the weights ``(pre,)`` and the bias of one neuron. Free presynaptic neurons get a column for either sign."""
+    """Return weights ``(pre,)`` and bias of one neuron. Free presynaptic neurons get a column for either sign."""
     from scipy.linalg import cholesky, solve_triangular
     from scipy.optimize import nnls
 

@@ -5,6 +5,7 @@ from neurotorch.runs.blueprint import Blueprint, neuron_named, neuron_names
 from neurotorch.runs.fit import Fit, fit
 from neurotorch.runs.folder import LoadedRun, RunFolder, load, save
 from neurotorch.runs.literature import LiteratureFit, LiteraturePlan, fit_literature
+from neurotorch.runs.report import table
 from neurotorch.runs.training_plan import TrainingPlan
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "neuron_named",
     "neuron_names",
     "save",
+    "table",
 ]

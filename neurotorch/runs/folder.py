@@ -117,8 +117,8 @@ class RunFolder:
             raise FileExistsError(f"{folder.path} exists and holds no run of neurotorch: choose another folder.")
         if (folder.path / OURS).exists() and not (overwrite or resume):
             raise FileExistsError(
-                f"{folder.path} holds a run already: choose another folder, replace it with `overwrite`, or continue one "
-                "that was interrupted with `resume`."
+                f"{folder.path} holds a run already: choose another folder, replace it with `overwrite`, or continue "
+                "one that was interrupted with `resume`."
             )
         if overwrite and folder.checkpoints.exists():
             shutil.rmtree(folder.checkpoints)

@@ -15,6 +15,7 @@ from neurotorch.core.checks import check_count, check_fraction, check_positive
 from neurotorch.core.seeds import numpy_generator, torch_generator
 from neurotorch.data import Batch, Recording
 from neurotorch.evaluation import (
+    LiteratureActivity,
     LiteratureCompanions,
     literature_companions,
     p_variance,
@@ -106,6 +107,9 @@ class LiteratureFit:
         Global p-variance of the free run, and of the same fit to time-shuffled activity.
     companions
         What scores without dynamics.
+    constants
+        ``(neuron,)``: the dropped neurons that never change, in the unit of `activity`. Where they are kept, as in some
+        published numbers, the variance between neurons grows and every p-variance with it.
     """
 
     recording: Recording
@@ -118,6 +122,7 @@ class LiteratureFit:
     p_variance: float
     shuffled_p_variance: float
     companions: LiteratureCompanions
+    constants: NDArray[np.float64]
     blueprint: Blueprint
     plan: LiteraturePlan
     seed: int
@@ -190,10 +195,17 @@ def fit_literature(
         p_variance=p_variance(prepared.activity, free),
         shuffled_p_variance=p_variance(shuffled, shuffled_free),
         companions=literature_companions(prepared.activity),
+        constants=_constants(recording, prepared),
         blueprint=blueprint,
         plan=plan,
         seed=seed,
     )
+
+
+def _constants(recording: Recording, prepared: LiteratureActivity) -> NDArray[np.float64]:
+    raw = recording.select(list(recording.dead().constant)).activity[0] if recording.dead().constant else np.empty(0)
+    scaled: NDArray[np.float64] = (raw - prepared.minimum) / (prepared.maximum - prepared.minimum)
+    return scaled
 
 
 def _train(

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotorch.data import Recording
-from neurotorch.evaluation import origins_between, p_variance, p_variance_per_neuron, verdict
+from neurotorch.evaluation import (
+    LiteratureCompanions,
+    literature_companions,
+    origins_between,
+    p_variance,
+    p_variance_per_neuron,
+    verdict,
+)
 from neurotorch.evaluation.network_forecaster import NetworkForecaster
 from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint, name_of
@@ -47,7 +54,6 @@ def held_out_report(fit: Fit) -> dict[str, Any]:
 
 def literature_report(fit: LiteratureFit) -> dict[str, Any]:
     """Return the report of a fit under the protocol of the literature."""
-    companions = fit.companions
     return {
         "protocol": "literature",
         "recording": recording_part(fit.recording),
@@ -63,15 +69,33 @@ def literature_report(fit: LiteratureFit) -> dict[str, Any]:
             "of": "free run from the first frame, over the frames it was fitted to",
             **p_variance_part(fit.activity, fit.free_run, fit.recording.neurons),
         },
-        "companions": {
-            "own_mean": companions.own_mean,
-            f"static_rank_{companions.rank}": companions.static_rank,
-            "repeated_last_frame": companions.repeated_last_frame,
-            "time_shuffled_fit": fit.shuffled_p_variance,
-        },
+        "companions": {**companions_part(fit.companions), "time_shuffled_fit": fit.shuffled_p_variance},
+        "with_constant_neurons": _with_constants(fit),
         "held_out": None,
         "dale": {"violations": fit.network.dale_violations()},
         "verdict": _literature_verdict(fit),
+    }
+
+
+def companions_part(companions: LiteratureCompanions) -> dict[str, float]:
+    """Return what scores without dynamics."""
+    return {
+        "own_mean": companions.own_mean,
+        f"static_rank_{companions.rank}": companions.static_rank,
+        "repeated_last_frame": companions.repeated_last_frame,
+    }
+
+
+def _with_constants(fit: LiteratureFit) -> dict[str, Any] | None:
+    """Return the numbers with the neurons that never change kept, and predicted as constant; None if there are none."""
+    if not len(fit.constants):
+        return None
+    constant = np.broadcast_to(fit.constants, (len(fit.activity), len(fit.constants)))
+    activity, free_run = (np.hstack([part, constant]) for part in (fit.activity, fit.free_run))
+    return {
+        "neurons": activity.shape[1],
+        "global": p_variance(activity, free_run),
+        **companions_part(literature_companions(activity)),
     }
 
 
@@ -128,9 +152,9 @@ def _literature_verdict(fit: LiteratureFit) -> str:
     return (
         f"A free run over the data it was fitted to reaches a global p-variance of {fit.p_variance:.3f}: {above} the "
         f"static reconstruction by {companions.rank} patterns ({companions.static_rank:.3f}), which knows no dynamics, "
-        f"and {last} the repeated last frame ({companions.repeated_last_frame:.3f}). The same fit to time-shuffled data, "
-        f"in which there is nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how much a "
-        "network can store, not what it can predict; use the held-out protocol for that."
+        f"and {last} the repeated last frame ({companions.repeated_last_frame:.3f}). The same fit to time-shuffled "
+        f"data, in which there is nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how much "
+        "a network can store, not what it can predict; use the held-out protocol for that."
     )
 
 

@@ -103,8 +103,8 @@ def validation_score(network: torch.nn.Module, validation: tuple[Recording, int]
     fits = [h for h in HORIZONS if len(origins_between(recording, start, recording.frames, horizon=h)) > 1]
     if not fits:
         raise ValueError(
-            f"The validation part has {recording.frames - start} frames, too few for a forecast: keep a larger fraction "
-            "for it, or fit a longer recording."
+            f"The validation part has {recording.frames - start} frames, too few for a forecast: keep a larger "
+            "fraction for it, or fit a longer recording."
         )
     steps = max(fits)
     origins = origins_between(recording, start, recording.frames, horizon=steps)

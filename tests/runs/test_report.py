@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from neurotorch.data import Recording
+from neurotorch.evaluation import p_variance
+from neurotorch.neurons import WilsonCowan
+from neurotorch.runs import fit_literature
+from neurotorch.runs.literature import free_run
+from tests.runs.worlds import LITERATURE, blueprint, recording
+
+
+def test_constant_neurons_are_dropped_and_what_keeping_them_would_give_is_reported() -> None:
+    base = recording()
+    activity = np.hstack([base.activity, np.full((base.frames, 2), 30.0)])
+    result = fit_literature(Recording(activity, base.dt), blueprint(WilsonCowan), plan=LITERATURE)
+    report = result.report()
+    assert (report["recording"]["neurons"], report["with_constant_neurons"]["neurons"]) == (6, 8)
+    plain = fit_literature(base, blueprint(WilsonCowan), plan=LITERATURE)
+    assert report["p_var"]["global"] == pytest.approx(plain.p_variance)
+    assert plain.report()["with_constant_neurons"] is None
+    kept = np.hstack([result.activity, np.broadcast_to(result.constants, (base.frames, 2))])
+    run = np.hstack([result.free_run, np.broadcast_to(result.constants, (base.frames, 2))])
+    assert report["with_constant_neurons"]["global"] == pytest.approx(p_variance(kept, run))
+    assert report["with_constant_neurons"]["own_mean"] > report["companions"]["own_mean"]
+
+
+def test_a_free_run_starts_on_the_data_and_sees_no_more_of_it() -> None:
+    result = fit_literature(recording(), blueprint(WilsonCowan), plan=LITERATURE)
+    changed = result.activity.copy()
+    changed[1:] = 0.5
+    runs = [free_run(result.network, torch.from_numpy(a).float()) for a in (result.activity, changed)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_allclose(runs[0][0], result.activity[0], rtol=1e-6)
+
+
+def test_the_forcing_of_the_plan_fades_to_nothing() -> None:
+    plan = dataclasses.replace(LITERATURE, forcing=0.2, fading=0.5)
+    strengths = [plan.strength(progress) for progress in (0.0, 0.25, 0.5, 0.9)]
+    assert strengths == pytest.approx([0.2, 0.05, 0.0, 0.0])
