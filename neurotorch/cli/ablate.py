@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neurotorch.cli.folder import opened
 from neurotorch.cli.parser import add_threads, names, use_threads
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neurotorch.cli.parser import Parser
+    from neurotorch.cli.folder import opened
+from neurotorch.cli.parser import Parser
 
 HELP = "remove connections of a fitted network and measure it"
 
@@ -40,10 +42,10 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from neurotorch.analysis import ablation_named
-    from neurotorch.runs import RunFolder, ablate, load
+    from neurotorch.runs import RunFolder, ablate
 
     ablations = [ablation_named(name) for name in args.strategies]
-    loaded = load(args.run)
+    loaded = opened(args.run)
     table = ablate(
         loaded,
         ablations,

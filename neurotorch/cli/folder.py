@@ -14,10 +14,21 @@ from neurotorch.cli.task import held_out
 
 if TYPE_CHECKING:
     from neurotorch.cli.task import Task
-    from neurotorch.runs import RunFolder
+    from neurotorch.runs import LoadedRun, RunFolder
 
 SETTINGS = "settings.json"
 """In the folder of checkpoints, from the start of a fit to its end."""
+
+
+def opened(path: Path) -> LoadedRun:
+    """Return the finished run in a folder, or raise, guessing at the name that was meant."""
+    from neurotorch.core.checks import nearest
+    from neurotorch.runs import load
+
+    if not path.exists():
+        siblings = (item.name for item in path.parent.iterdir()) if path.parent.is_dir() else ()
+        raise FileNotFoundError(f"There is no folder {path}.{nearest(path.name, siblings)}")
+    return load(path)
 
 
 def is_finished(path: Path) -> bool:

@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurotorch.cli.folder import opened
 from neurotorch.cli.parser import add_recording
 
 if TYPE_CHECKING:
-    from neurotorch.cli.parser import Parser
+    from neurotorch.cli.folder import opened
+from neurotorch.cli.parser import Parser
 
 HELP = "say what is installed, or what a file or run folder holds"
 
@@ -44,9 +46,7 @@ def _installation() -> dict[str, Any]:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    from neurotorch.runs import load
-
-    loaded = load(folder)
+    loaded = opened(folder)
     report, source = loaded.report, loaded.report["recording"]
     network, training = report["network"], report["training"]
     return {

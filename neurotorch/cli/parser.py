@@ -13,7 +13,7 @@ class UsageError(ValueError):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises a `UsageError` where argparse prints its usage and exits, and that knows no abbreviations."""
+    """A parser that raises a `UsageError` where argparse prints its usage and exits; it knows no abbreviations."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "allow_abbrev": False})

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurotorch.cli.folder import opened
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,9 +23,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the report."""
-    from neurotorch.runs import load
-
-    print_report(load(args.run).report)
+    print_report(opened(args.run).report)
 
 
 def print_report(report: Mapping[str, Any]) -> None:

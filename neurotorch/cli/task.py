@@ -10,7 +10,7 @@ from neurotorch.cli.console import say
 from neurotorch.cli.parser import UsageError
 
 if TYPE_CHECKING:
-    from neurotorch.data import Recording
+    from neurotorch.data import DeadNeurons, Recording
     from neurotorch.runs import Blueprint, Demo, LiteraturePlan, TrainingPlan
 
 HELD_OUT = 0.2
@@ -102,16 +102,21 @@ def _plan(plan: Plan, args: argparse.Namespace) -> Plan:
 
 
 def _alive(recording: Recording, args: argparse.Namespace) -> Recording:
-    """Return the recording without the neurons that are dead where the network is trained, which is said."""
-    train = recording if args.protocol == "literature" else recording.split(held_out(args))[0]
-    for what, dead in (("", recording.dead()), (" in the training part", train.dead())):
-        gone = [name for name in dead.neurons if name in recording.neurons]
-        if not gone:
-            continue
-        if args.dead == "error":
-            raise ValueError(f"Neurons are dead{what}: {dead}. Let them be dropped with --dead drop.")
-        if len(gone) == len(recording.neurons):
-            raise ValueError(f"All {len(gone)} neurons are dead{what} ({dead}): nothing is left to fit.")
-        say(f"dropped neurons that are dead{what}: {dead}")
-        recording = recording.select([name for name in recording.neurons if name not in set(gone)])
-    return recording
+    """Return the recording without the neurons that are dead, in all of it or where the network is trained."""
+    recording = _without(recording, recording.dead(), "", args)
+    if args.protocol == "literature":
+        return recording
+    train, _ = recording.split(held_out(args))
+    return _without(recording, train.dead(), " in the training part", args)
+
+
+def _without(recording: Recording, dead: DeadNeurons, where: str, args: argparse.Namespace) -> Recording:
+    if not dead:
+        return recording
+    if args.dead == "error":
+        raise ValueError(f"Neurons are dead{where}: {dead}. Let them be dropped with --dead drop.")
+    kept = [name for name in recording.neurons if name not in set(dead.neurons)]
+    if not kept:
+        raise ValueError(f"All {len(recording.neurons)} neurons are dead{where} ({dead}): nothing is left to fit.")
+    say(f"dropped neurons that are dead{where}: {dead}")
+    return recording.select(kept) if where else recording.drop_dead()

@@ -216,15 +216,16 @@ def run(
                 entry = loads[k]
                 load(view(place(operands, entry[0], step, 0, size), entry[5] * entry[6], product), entry, step, size)
             for k in range(unit[5], unit[6]):
-                source, target, weight, pre, post, batch, everything = links[k]
+                link = links[k]
+                pre, post, batch = link[3], link[4], link[5]
                 add_product(
-                    view(place(operands, target, step, 0, size), batch * post, product),
-                    view(place(operands, source, step, 0, size), batch * pre, product),
-                    view(weight, pre * post, product).reshape(pre, post),
+                    view(place(operands, link[1], step, 0, size), batch * post, product),
+                    view(place(operands, link[0], step, 0, size), batch * pre, product),
+                    view(link[2], pre * post, product).reshape(pre, post),
                     batch,
                     indices,
                     product,
-                    everything,
+                    link[6],
                 )
             for first in range(0, unit[0], chunk):
                 count = min(chunk, unit[0] - first)

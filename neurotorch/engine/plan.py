@@ -40,10 +40,8 @@ class Plan:
         self._instructions: list[tuple[int, int, int, int, int]] = []  # code, out, a, b, c
         self._units: list[_Unit] = []
         self._kept: list[Tensor] = []
-        self._numbers: dict[float, int] = {}
-        self._scratch = like.new_empty(0, CHUNK)
+        self._numbers: dict[str, int] = {}
         self._free: list[int] = []
-        self._taken = 0
         self._starts = (0, 0, 0, 0)
         self._largest_row, self._largest_product = 1, 1
 
@@ -64,10 +62,11 @@ class Plan:
 
     def number(self, value: float) -> int:
         """Return an operand that is one number everywhere."""
-        if value not in self._numbers or value != value:
+        key = repr(value)  # tells -0 from 0, and nan from nothing
+        if key not in self._numbers:
             full = self.keep(self.like.new_full((CHUNK,), value))
-            self._numbers[value] = self._operand(full.data_ptr(), 0, 0, 0, 0)
-        return self._numbers[value]
+            self._numbers[key] = self._operand(full.data_ptr(), 0, 0, 0, 0)
+        return self._numbers[key]
 
     def scratch(self) -> int:
         """Return an operand for what one instruction hands to another."""
@@ -101,10 +100,9 @@ class Plan:
         self._largest_row, self._largest_product = max(self._largest_row, pre), max(self._largest_product, batch * post)
         self._links.append((source, target, weight.data_ptr(), pre, post, batch, int(not finite)))
 
-    def instruct(self, code: int, out: int, a: int, b: int = 0, c: int = 0) -> int:
-        """Add an instruction; return `out`. Operands that `code` does not take are not read."""
-        unused = self._starts[0]
-        self._instructions.append((code, out, a, max(b, unused), max(c, unused)))
+    def instruct(self, code: int, out: int, a: int, b: int | None = None, c: int | None = None) -> int:
+        """Add an instruction; return `out`. What `code` does not take is left out."""
+        self._instructions.append((code, out, a, a if b is None else b, a if c is None else c))
         return out
 
     def end_unit(self, count: int) -> None:

@@ -17,7 +17,7 @@ from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import held_out_figures
 from neurotorch.runs.report import held_out_report
-from neurotorch.runs.training_plan import VALIDATION, TrainingPlan, validation_score
+from neurotorch.runs.training_plan import CHECKPOINT_SECONDS, VALIDATION, TrainingPlan, validation_score
 from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from neurotorch.plotting.style import Figure
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)

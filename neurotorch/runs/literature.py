@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from neurotorch.core.checks import check_count, check_fraction, check_positive
 from neurotorch.core.seeds import numpy_generator, torch_generator
+from neurotorch.core.storage import has_state
 from neurotorch.data import Batch, Recording
 from neurotorch.evaluation import (
     LiteratureActivity,
@@ -27,7 +29,8 @@ from neurotorch.network import Forcing, Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import literature_figures
 from neurotorch.runs.report import literature_report
-from neurotorch.training import Callback, Curriculum, EarlyStopping, History, Trainer
+from neurotorch.runs.training_plan import CHECKPOINT_SECONDS
+from neurotorch.training import Callback, Checkpoint, Curriculum, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,6 +163,7 @@ def fit_literature(
     *,
     plan: LiteraturePlan = LiteraturePlan(),
     seed: int = 0,
+    checkpoints: Path | None = None,
     callbacks: Iterable[Callback] = (),
 ) -> LiteratureFit:
     """Fit a network to a whole recording by the protocol of the literature; the score is in-sample.
@@ -174,16 +178,19 @@ def fit_literature(
         How to train it.
     seed
         Of everything that is drawn.
+    checkpoints
+        Folder for checkpoints; if it holds those of an interrupted fit with the same settings, that fit is continued.
     callbacks
         Called while training.
     """
     prepared = prepare_literature(recording, sigma=plan.sigma)
     alive = recording.drop_dead() if prepared.dropped else recording
     logger.info("fitting %d neurons", len(alive.neurons))
-    trainer, network, free = _train(prepared.activity, alive, blueprint, plan, seed, callbacks)
+    folders = [None, None] if checkpoints is None else [checkpoints / name for name in ("network", "time_shuffled")]
+    trainer, network, free = _train(prepared.activity, alive, blueprint, plan, seed, folders[0], callbacks)
     logger.info("fitting time-shuffled data")
     shuffled = time_shuffled(prepared.activity, numpy_generator(seed, "time-shuffled"))
-    _, _, shuffled_free = _train(shuffled, alive, blueprint, plan, seed, callbacks)
+    _, _, shuffled_free = _train(shuffled, alive, blueprint, plan, seed, folders[1], callbacks)
     return LiteratureFit(
         recording=alive,
         network=network,
@@ -214,6 +221,7 @@ def _train(
     blueprint: Blueprint,
     plan: LiteraturePlan,
     seed: int,
+    folder: Path | None,
     callbacks: Iterable[Callback],
 ) -> tuple[Trainer, Network, NDArray[np.float64]]:
     prepared = Recording(activity, recording.dt, neurons=recording.neurons)
@@ -225,8 +233,10 @@ def _train(
     stopping = EarlyStopping("p_variance", higher_is_better=True, seconds=plan.seconds)
     curriculum = Curriculum(plan.learning_rate_factor)
     metrics = {"p_variance": lambda network, data: p_variance(activity, free_run(network, data))}
-    trainer = Trainer(rule, callbacks=[curriculum, stopping, *callbacks], metrics=metrics)
-    trainer.fit(_GrowingSegments(target, plan, seed), target, epochs=plan.epochs)
+    saving = [] if folder is None else [Checkpoint(folder, every_seconds=CHECKPOINT_SECONDS)]
+    trainer = Trainer(rule, callbacks=[curriculum, stopping, *callbacks, *saving], metrics=metrics)
+    saved = folder if folder is not None and has_state(folder) else None
+    trainer.fit(_GrowingSegments(target, plan, seed), target, epochs=plan.epochs, resume_from=saved)
     return trainer, network, free_run(network, target)
 
 
@@ -264,17 +274,27 @@ class _GrowingSegments:
     def __init__(self, target: torch.Tensor, plan: LiteraturePlan, seed: int) -> None:
         self.target, self.plan, self.progress = target, plan, 0.0
         self.generator = torch_generator(seed, "segments")
+        self.drawn = 0  # in this epoch
 
     def __len__(self) -> int:
         return self.plan.batches
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state(), "drawn": self.drawn}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.generator.set_state(state["generator"])
+        self.drawn = int(state["drawn"])
 
     def __iter__(self) -> Iterator[Batch]:
         frames, strength = len(self.target), self.plan.strength(self.progress)
         length = frames if strength == 0 else min(frames, max(self.shortest, int(self.memories / strength)))
         count = frames // length
         length = frames if count == 1 else length
-        for _ in range(self.plan.batches):
+        while self.drawn < self.plan.batches:
+            self.drawn += 1
             spare = frames - count * length
             first = int(torch.randint(0, spare + 1, (1,), generator=self.generator))
             starts = first + length * torch.arange(count)
             yield Batch(self.target[starts[None, :] + torch.arange(length)[:, None]], None)
+        self.drawn = 0

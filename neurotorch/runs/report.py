@@ -102,7 +102,8 @@ def _with_constants(fit: LiteratureFit) -> dict[str, Any] | None:
 def recording_part(recording: Recording) -> dict[str, Any]:
     """Return what the report says of the recording."""
     provenance = recording.provenance
-    dropped = [name for step in provenance.get("steps", ()) for name in step.get("dropped", ())]
+    drops = [step for step in provenance.get("steps", ()) if step["step"] == "drop_dead"]
+    dropped = [name for step in drops for name in (*step["constant"], *step["nan"])]
     return {
         "path": provenance.get("path"),
         "sha256": provenance.get("sha256"),
@@ -153,8 +154,8 @@ def _literature_verdict(fit: LiteratureFit) -> str:
         f"A free run over the data it was fitted to reaches a global p-variance of {fit.p_variance:.3f}: {above} the "
         f"static reconstruction by {companions.rank} patterns ({companions.static_rank:.3f}), which knows no dynamics, "
         f"and {last} the repeated last frame ({companions.repeated_last_frame:.3f}). The same fit to time-shuffled "
-        f"data, in which there is nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how much "
-        "a network can store, not what it can predict; use the held-out protocol for that."
+        f"data, in which there is nothing to predict, reaches {fit.shuffled_p_variance:.3f}. This measure shows how "
+        "much a network can store, not what it can predict; use the held-out protocol for that."
     )
 
 

@@ -15,6 +15,8 @@ from neurotorch.evaluation.network_forecaster import NetworkForecaster
 from neurotorch.learning import BPTT, MeanSquaredError, WarmUp
 from neurotorch.network import Network
 
+CHECKPOINT_SECONDS = 10.0
+
 VALIDATION = "validation_r2"
 """Column of the history: mean over horizons of the forecasts' R² on the validation part."""
 

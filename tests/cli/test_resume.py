@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
+import torch
 
 from neurotorch.cli.main import main
 from neurotorch.cli.progress import PhasedProgress
@@ -101,6 +103,26 @@ def test_a_run_is_not_continued_with_other_settings(recording, tmp_path, capsys,
     assert main([*command, "--resume", *changed]) == 2
     assert said in capsys.readouterr().err
     assert contents(folder) == before
+
+
+def test_a_run_that_goes_on_with_other_threads_says_that_its_bits_may_differ(recording, tmp_path, capsys, monkeypatch):
+    command = fit(recording, tmp_path / "run")
+
+    def interrupt(self, trainer):
+        if trainer.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(PhasedProgress, "on_epoch_start", interrupt)
+    assert main(command) == 130
+    capsys.readouterr()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            assert main([*command, "--resume", "--threads", "2", "--quiet"]) == 130
+    finally:
+        torch.set_num_threads(1)
+    (said, _) = capsys.readouterr().err.splitlines()
+    assert said.startswith("neurotorch: warning: The run was saved elsewhere: threads 1 then, 2 now. It continues")
 
 
 def test_a_finished_run_is_not_run_again(recording, finished, capsys):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from neurotorch.evaluation import p_variance
 from neurotorch.neurons import WilsonCowan
 from neurotorch.runs import fit_literature
 from neurotorch.runs.literature import free_run
+from neurotorch.runs.report import recording_part
+from neurotorch.training import Callback, Trainer
 from tests.runs.worlds import LITERATURE, blueprint, recording
 
 
@@ -42,3 +45,25 @@ def test_the_forcing_of_the_plan_fades_to_nothing() -> None:
     plan = dataclasses.replace(LITERATURE, forcing=0.2, fading=0.5)
     strengths = [plan.strength(progress) for progress in (0.0, 0.25, 0.5, 0.9)]
     assert strengths == pytest.approx([0.2, 0.05, 0.0, 0.0])
+
+
+def test_the_report_names_the_neurons_that_were_dropped() -> None:
+    base = recording()
+    activity = np.hstack([base.activity, np.full((base.frames, 1), 3.0)])
+    dead = Recording(activity, base.dt, neurons=(*base.neurons, "silent"))
+    assert recording_part(dead.drop_dead())["dropped_neurons"] == ["silent"]
+
+
+def test_an_interrupted_fit_under_the_protocol_of_the_literature_continues_bit_for_bit(tmp_path: Path) -> None:
+    class Interrupt(Callback):
+        def on_batch_end(self, trainer: Trainer, report: object) -> None:
+            if trainer.epoch == 1:
+                trainer.stop("here")
+
+    model = blueprint(WilsonCowan)
+    whole = fit_literature(recording(), model, plan=LITERATURE)
+    fit_literature(recording(), model, plan=LITERATURE, checkpoints=tmp_path, callbacks=[Interrupt()])
+    resumed = fit_literature(recording(), model, plan=LITERATURE, checkpoints=tmp_path)
+    for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert whole.shuffled_p_variance == resumed.shuffled_p_variance
