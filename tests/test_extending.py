@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -63,7 +64,8 @@ def test_a_neuron_model_of_one_file_and_its_export_passes_every_contract(tmp_pat
     for name, text in ((MODEL, FILES[MODEL]), (EXPORT, exported), (TEST, FILES[TEST])):
         (tmp_path / name).write_text(text, "utf-8")
 
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "NEUROTORCH_DATA"}
+    environment |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml"]
     command += ["-k", "AdaptiveRate or adaptive_rate", "tests/contracts", TEST]
     done = subprocess.run(
@@ -122,7 +124,7 @@ def test_the_ablation_is_exact_nested_and_takes_hubs_first(examples, generator):
     weights["a.recurrent"].fill_diagonal_(0)
     gone = [examples.hubs(weights, fraction) for fraction in (0, 0.1, 0.5, 1)]
     assert [count_connections({"a": lesioned["a.recurrent"]}) for lesioned in gone] == [30, 27, 15, 0]
-    for less, more in zip(gone, gone[1:], strict=False):
+    for less, more in pairwise(gone):
         assert all(bool(((less[address] != 0) | (more[address] == 0)).all()) for address in weights)
     hub = int(weights["b.inputs"].abs().sum(0).argmax())
     lesioned = examples.hubs(weights, 4 / 24)["b.inputs"]

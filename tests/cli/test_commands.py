@@ -14,14 +14,15 @@ from tests.cli.tiny import activity, contents, fit
 
 def run(*arguments, **options):
     command = [sys.executable, "-m", "neurotorch", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
+    options = {"stdout": subprocess.PIPE, **options}
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=300, check=False, **options)
 
 
-def test_a_fit_from_the_shell_prints_its_report_and_says_what_it_does(recording, whole, tmp_path):
+def test_a_fit_from_the_shell_prints_its_report_and_says_what_it_does(recording, whole, tmp_path, capsys):
     done = run(*fit(recording, tmp_path / "run"))
     assert done.returncode == 0, done.stderr
-    reported = run("report", tmp_path / "run")
-    assert done.stdout == f"{reported.stdout}\nReport, network, history and figures: {tmp_path / 'run'}\n"
+    assert main(["report", str(tmp_path / "run")]) == 0
+    assert done.stdout == f"{capsys.readouterr().out}\nReport, network, history and figures: {tmp_path / 'run'}\n"
     assert done.stderr.splitlines()[0] == "neurotorch: training the network: finding the number of epochs"
     assert done.stderr.splitlines()[-1] == "neurotorch: fitting the baselines"
     for file in ("model.safetensors", "recording.safetensors"):
@@ -41,10 +42,11 @@ def test_the_report_shows_every_horizon_and_the_verdict(whole, capsys):
     assert " ".join(said.split()).endswith(report["verdict"])
 
 
-def test_options_reach_the_blueprint_and_the_plan(recording, tmp_path):
+def test_a_run_is_replaced_when_asked_by_one_with_all_the_options(recording, finished, capsys):
     options = "--neuron wilson-cowan --no-dale --learning-rate 0.01 --held-out 0.25 --seconds 50 --seed 4 --epochs 1"
-    assert main([*fit(recording, tmp_path / "run"), "--quiet", *options.split()]) == 0
-    config = load(tmp_path / "run").config
+    assert main([*fit(recording, finished), "--overwrite", "--quiet", *options.split()]) == 0
+    assert capsys.readouterr().err == ""
+    config = load(finished).config
     assert (config["blueprint"]["neuron"], config["blueprint"]["excitatory"]) == ("wilson-cowan", None)
     plan = {name: config["plan"][name] for name in ("learning_rate", "seconds", "epochs", "warm_up", "free")}
     assert plan == {"learning_rate": 0.01, "seconds": 50.0, "epochs": 1, "warm_up": 8, "free": 4}
@@ -150,8 +152,7 @@ def test_help_is_given_by_every_command():
 def test_a_closed_pipe_is_no_error(whole):
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "neurotorch", "report", str(whole)]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    done = run("report", whole, stdout=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
 

@@ -1,0 +1,66 @@
+"""Whether a scan runs compiled or as a loop in torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from neurotorch.core.trees import leaves
+from neurotorch.engine.circuit import Link, Population
+from neurotorch.engine.kernel import kernel
+from neurotorch.engine.tracing import OutsideVocabularyError, Program, trace
+
+_LOGGER = logging.getLogger(__name__)
+_NAMES = {torch.float32: "float32", torch.float64: "float64"}
+
+
+class Compiled(NamedTuple):
+    """What a compiled scan needs: the machine, and the program of every population."""
+
+    kernel: Callable[..., None]
+    programs: tuple[Program, ...]
+
+
+def choose(populations: Sequence[Population], links: Sequence[Link]) -> Compiled | None:
+    """Return what it takes to run a circuit compiled, or None if it runs in torch.
+
+    Compiled run circuits in float32 or float64 on the CPU whose steps are frozen dataclasses, which is how a step says that it is
+    the same at every call; a plain function is called at every step, as it might count. A step that leaves the vocabulary is
+    reported once.
+    """
+    dtype = populations[0].history.dtype
+    tensors = [t for p in populations for t in (*leaves((p.coefficients, p.state, p.drive)), p.history, p.current)]
+    if (
+        dtype not in _NAMES
+        or torch.compiler.is_compiling()
+        or not all(_frozen(population.step) for population in populations)
+        or not all(type(t) in _PLAIN and t.device.type == "cpu" for t in (*tensors, *(link.weight for link in links)))
+    ):
+        return None
+    programs = []
+    for population in populations:
+        try:
+            programs.append(trace(population))
+        except OutsideVocabularyError as error:  # noqa: PERF203  one per population
+            _report(population.step, str(error))
+            return None
+    machine = kernel(_NAMES[dtype])
+    return None if machine is None else Compiled(machine, tuple(programs))
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def _frozen(step: object) -> bool:
+    return dataclasses.is_dataclass(step) and getattr(type(step), "__dataclass_params__").frozen  # noqa: B009  untyped
+
+
+@functools.cache
+def _report(step: object, reason: str) -> None:
+    _LOGGER.warning("%r is not compiled and runs in torch, slower: %s", step, reason)

@@ -1,0 +1,109 @@
+"""The reverse scan over one block of time, as a loop in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from neurotorch.engine.circuit import Link
+from neurotorch.engine.linearise import Local
+
+
+class Received(NamedTuple):
+    """The gradients that come from the loss into one population over a block; time is axis 0. What is absent is zero."""
+
+    emitted: Tensor | None
+    states: list[Tensor | None]
+    current: Tensor | None
+
+
+class Carried(NamedTuple):
+    """What one population hands from a block to the one before it in time.
+
+    `states`: gradients with respect to its state before the block; `current`: with respect to the first current of the block.
+    """
+
+    states: list[Tensor]
+    current: Tensor | None
+
+
+class Found(NamedTuple):
+    """The total gradients of one population over a block: with respect to emitted activity, state fields and currents.
+
+    `emitted` is None where activity is a state field, or acts on nothing.
+    """
+
+    emitted: Tensor | None
+    states: list[Tensor]
+    current: Tensor
+
+
+def run_block(
+    locals_: Sequence[Local], received: Sequence[Received], carried: Sequence[Carried], links: Sequence[Link]
+) -> tuple[list[Found], list[Carried]]:
+    """Run the reverse scan over one block."""
+    steps = locals_[0].outputs[0].shape[0]
+    lambdas = [carry.states for carry in carried]
+    after = [carry.current for carry in carried]  # g_I of the step after
+    lambda_z: list[list[Tensor]] = [[] for _ in locals_]
+    lambda_s: list[list[list[Tensor]]] = [[] for _ in locals_]
+    lambda_i: list[list[Tensor]] = [[] for _ in locals_]
+    for t in range(steps - 1, -1, -1):
+        now: list[Tensor | None] = [None] * len(locals_)
+        for index in range(len(locals_) - 1, -1, -1):
+            local, external = locals_[index], received[index]
+            g_z = None if external.emitted is None else external.emitted[t]
+            g_z = through_links(index, links, g_z, after, now)
+            g_s = [
+                g if extra is None else g + extra[t] for g, extra in zip(lambdas[index], external.states, strict=True)
+            ]
+            if local.emitted_field is not None and g_z is not None:
+                g_s[local.emitted_field] = g_s[local.emitted_field] + g_z
+            *lambdas[index], g_i = _pull_back(local, t, g_z, g_s)
+            if external.current is not None:
+                g_i = g_i + external.current[t]
+            now[index] = g_i
+            if local.emitted_field is None:
+                lambda_z[index].append(torch.zeros_like(g_i) if g_z is None else g_z)
+            lambda_s[index].append(g_s)
+            lambda_i[index].append(g_i)
+        after = now
+    found = []
+    for index in range(len(locals_)):
+        g_state = [torch.stack(field[::-1]) for field in zip(*lambda_s[index], strict=True)]
+        total = torch.stack(lambda_z[index][::-1]) if lambda_z[index] else None
+        found.append(Found(total, g_state, torch.stack(lambda_i[index][::-1])))
+    return found, [Carried(states, current) for states, current in zip(lambdas, after, strict=True)]
+
+
+def through_links(
+    index: int,
+    links: Sequence[Link],
+    total: Tensor | None,
+    after: Sequence[Tensor | None],
+    now: Sequence[Tensor | None],
+) -> Tensor | None:
+    """Add what the currents of the step `after` and of the step `now` ask of the activity of population `index`."""
+    for gradients, delayed in ((after, True), (now, False)):
+        for link in links:
+            gradient = gradients[link.post]
+            if link.pre == index and link.delayed == delayed and gradient is not None:
+                product = gradient @ link.weight
+                total = product if total is None else total + product
+    return total
+
+
+def _pull_back(local: Local, t: int, g_z: Tensor | None, g_state: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradients with respect to the state fields before step `t` and the current of step `t`."""
+    pulled = []
+    for number, base in enumerate(local.from_seen):
+        total = None if base is None else base[t]
+        for row, gradient in ((local.of_emitted, g_z), *zip(local.of_state, g_state, strict=True)):
+            entry = row[number]
+            if entry is not None and gradient is not None:
+                total = entry[t] * gradient if total is None else torch.addcmul(total, entry[t], gradient)
+        pulled.append(torch.zeros_like(g_state[0]) if total is None else total)
+    return pulled
