@@ -104,8 +104,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _recovered(task: Task, network: Network) -> dict[str, Any]:
     """Return what was found again of the network that was simulated, as a part of the report."""
-    if task.demo is None:
+    if task.demo is None or task.recording.neurons != task.demo.recording.neurons:
         return {}
-    from neurotorch.runs import recovery
+    from neurotorch.runs.demo import recovery
 
     return {"recovery": recovery(task.demo, network)}

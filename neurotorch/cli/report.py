@@ -30,8 +30,11 @@ def print_report(report: Mapping[str, Any]) -> None:
     """Print what a report says in short."""
     import textwrap
 
-    from neurotorch.runs.report import table
+    from neurotorch.runs import table
 
     print(table(report))
     print()
     print(textwrap.fill(report["verdict"], 110))
+    if "recovery" in report:
+        print()
+        print(textwrap.fill(report["recovery"]["sentence"], 110))

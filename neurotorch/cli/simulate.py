@@ -1,4 +1,7 @@
-"""Simulate a recording of a network whose weights are known, and write it with them to a .npz file."""
+"""Simulate a recording of a network whose weights are known, and write both to a .npz file.
+
+The file holds activity (time, neuron), dt, the names of the neurons, weights (post, pre) and the types (pre,) as signs.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +33,23 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from neurotorch.core.storage import write_atomically
-    from neurotorch.runs import demo_recording
+    from neurotorch.runs.demo import demo_recording
 
     sizes = {name: value for name in ("neurons", "frames") if (value := getattr(args, name)) is not None}
     demo = demo_recording(seed=args.seed, **sizes)
     recording = demo.recording
-    fields = {
-        "activity": recording.activity,
-        "axes": np.array("time,neuron"),
-        "dt": np.array(recording.dt),
-        "neurons": np.array(recording.neurons),
-        "weights": np.asarray(demo.weights),
-    }
-    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **fields))
+
+    def write(file: Path) -> None:
+        np.savez_compressed(
+            file,
+            activity=recording.activity,
+            axes=np.array("time,neuron"),
+            dt=np.array(recording.dt),
+            neurons=np.array(recording.neurons),
+            weights=demo.weight,
+            signs=demo.signs,
+        )
+
+    write_atomically(path, write)
     print(f"{recording.frames} frames of {len(recording.neurons)} neurons, dt {recording.dt:g} s: {path}")
     print(f"Fit it with: neurotorch fit {path} --key activity --out RUN")

@@ -11,7 +11,8 @@ from neurotorch.cli.parser import UsageError
 
 if TYPE_CHECKING:
     from neurotorch.data import DeadNeurons, Recording
-    from neurotorch.runs import Blueprint, Demo, LiteraturePlan, TrainingPlan
+    from neurotorch.runs import Blueprint, LiteraturePlan, TrainingPlan
+    from neurotorch.runs.demo import Demo
 
 HELD_OUT = 0.2
 RECORDING = ("axes", "dt", "key", "inputs_key")
@@ -64,7 +65,8 @@ def held_out(args: argparse.Namespace) -> float:
 
 
 def _demo_task(args: argparse.Namespace) -> Task:
-    from neurotorch.runs import LiteraturePlan, demo_blueprint, demo_plan, demo_recording
+    from neurotorch.runs import LiteraturePlan
+    from neurotorch.runs.demo import demo_blueprint, demo_plan, demo_recording
 
     plan = _plan(LiteraturePlan(), args) if args.protocol == "literature" else _plan(demo_plan(), args)
     demo = demo_recording(seed=args.seed)

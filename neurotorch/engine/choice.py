@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,9 +29,9 @@ class Compiled(NamedTuple):
 def choose(populations: Sequence[Population], links: Sequence[Link]) -> Compiled | None:
     """Return what it takes to run a circuit compiled, or None if it runs in torch.
 
-    Compiled run circuits in float32 or float64 on the CPU whose steps are frozen dataclasses, which is how a step says that it is
-    the same at every call; a plain function is called at every step, as it might count. A step that leaves the vocabulary is
-    reported once.
+    Compiled run circuits in float32 or float64 on the CPU whose steps are frozen dataclasses, which is how a step says
+    that it is the same at every call; a plain function is called at every step, as it might count. A step that leaves
+    the vocabulary is reported once.
     """
     dtype = populations[0].history.dtype
     tensors = [t for p in populations for t in (*leaves((p.coefficients, p.state, p.drive)), p.history, p.current)]
@@ -47,8 +46,8 @@ def choose(populations: Sequence[Population], links: Sequence[Link]) -> Compiled
     for population in populations:
         try:
             programs.append(trace(population))
-        except OutsideVocabularyError as error:  # noqa: PERF203  one per population
-            _report(population.step, str(error))
+        except OutsideVocabularyError as error:
+            _report(repr(population.step), str(error))
             return None
     machine = kernel(_NAMES[dtype])
     return None if machine is None else Compiled(machine, tuple(programs))
@@ -58,9 +57,10 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def _frozen(step: object) -> bool:
-    return dataclasses.is_dataclass(step) and getattr(type(step), "__dataclass_params__").frozen  # noqa: B009  untyped
+    parameters: Any = getattr(type(step), "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen
 
 
 @functools.cache
-def _report(step: object, reason: str) -> None:
-    _LOGGER.warning("%r is not compiled and runs in torch, slower: %s", step, reason)
+def _report(step: str, reason: str) -> None:
+    _LOGGER.warning("%s is not compiled and runs in torch, slower: %s", step, reason)

@@ -67,7 +67,8 @@ class Run(NamedTuple):
     state
         Tree of ``(batch, neuron)``: the state after the last step.
     states, currents
-        The states after every step (a tree of ``(time, batch, neuron)``) and the summed currents, where they were asked for.
+        The states after every step (a tree of ``(time, batch, neuron)``) and the summed currents, where they were asked
+        for.
     """
 
     emitted: Tensor
@@ -80,7 +81,7 @@ class Run(NamedTuple):
 def summed_current(
     post: int, external: Tensor, links: Sequence[Link], now: Sequence[Tensor], before: Sequence[Tensor]
 ) -> Tensor:
-    """Return the current into population `post` in one step: ``I + sum W z``, with `z` of this step or the one before."""
+    """Return the current into population `post` in one step: ``I + sum W z``, `z` of this step or the one before."""
     for link in links:
         if link.post == post:
             external = external + functional.linear(before[link.pre] if link.delayed else now[link.pre], link.weight)
@@ -109,8 +110,8 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
         for tensor in (population.history, *leaves(population.state)):
             if tuple(tensor.shape) != (batch, neurons):
                 raise ValueError(
-                    f"A state of population {index} is {tuple(tensor.shape)}, but (batch, neuron) is {(batch, neurons)} here: "
-                    "start from a state of the same batch size, such as initial_state(batch)."
+                    f"A state of population {index} is {tuple(tensor.shape)}, but (batch, neuron) is "
+                    f"{(batch, neurons)} here: start from a state of the same batch size, such as initial_state(batch)."
                 )
         # A constant of no dimension takes the dtype of what it meets; one given per neuron would promote it.
         constants = [leaf for leaf in leaves(population.coefficients) if leaf.dim()]
@@ -123,8 +124,8 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
             for tensor in tensors:
                 if tensor.dtype != dtype:
                     raise TypeError(
-                        f"{what} of population {index} is {tensor.dtype}, but the circuit runs in {dtype}: cast them to one dtype, "
-                        "for instance with inputs.to(dtype) or network.to(dtype)."
+                        f"{what} of population {index} is {tensor.dtype}, but the circuit runs in {dtype}: "
+                        "cast them to one dtype, for instance with inputs.to(dtype) or network.to(dtype)."
                     )
     for link in links:
         shape = (populations[link.post].history.shape[-1], populations[link.pre].history.shape[-1])

@@ -79,9 +79,7 @@ def _allocate(population: Population, linked: bool, everything: bool) -> _Rows:
     return _Rows(activity, like.new_empty(steps, *shape), tuple(fields), current)
 
 
-def _write(
-    plan: Plan, population: Population, program: Program, rows: _Rows, current: int, everything: bool
-) -> None:
+def _write(plan: Plan, population: Population, program: Program, rows: _Rows, current: int, everything: bool) -> None:
     """Write the instructions of a step."""
     before = [plan.sequence(field, alternate=not everything) for field in rows.fields]
     after = [plan.sequence(field, shift=1, alternate=not everything) for field in rows.fields]
@@ -115,11 +113,7 @@ def _home(plan: Plan, operand: float | Tensor | Value, homes: dict[Value, int], 
     """Return the number by which the plan knows what an operation takes."""
     if isinstance(operand, Value):
         return homes[operand]
-    if isinstance(operand, Tensor):
-        if operand.numel() > 1:
-            return plan.row(operand.to(rows.seen.dtype).expand(rows.seen.shape[1:]).contiguous())
-        operand = operand.item()
-    return plan.number(operand)
+    return plan.constant(operand, rows.seen.shape[1:])
 
 
 def _last_uses(program: Program) -> dict[Value, int]:

@@ -1,12 +1,14 @@
 """The reverse scan over one block of time on the machine.
 
-It knows only Jacobian entries, links and the gradients of the loss, so that every model is a list of multiplications and sums.
+It knows only Jacobian entries, links and the gradients of the loss, so that every model is a list of multiplications
+and sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from neurotorch.engine import machine
@@ -14,6 +16,7 @@ from neurotorch.engine.circuit import Link
 from neurotorch.engine.linearise import Local
 from neurotorch.engine.plan import Plan
 from neurotorch.engine.reverse_loop import Carried, Found, Received
+from neurotorch.engine.slopes import Fixed
 
 
 def run_block(
@@ -23,9 +26,10 @@ def run_block(
     carried: Sequence[Carried],
     links: Sequence[Link],
 ) -> tuple[list[Found], list[Carried]]:
-    """Run the reverse scan over one block; parameters and result are those of `neurotorch.engine.reverse_loop.run_block`.
+    """Run the reverse scan over one block; parameters and result are those of `reverse_loop.run_block`.
 
-    Gradients of emitted activity and states are returned only for populations of which a coefficient's or drive's is wanted.
+    Gradients of emitted activity and states are returned only for populations of which a coefficient's or drive's is
+    wanted.
     """
     like = locals_[0].outputs[0].detach()
     plan = Plan(len(like), like)
@@ -58,7 +62,7 @@ def _currents(local: Local, carry: Carried) -> Tensor:
 def _emitted(
     plan: Plan, index: int, local: Local, received: Received, links: Sequence[Link], currents: Sequence[Tensor]
 ) -> tuple[int | None, Tensor | None]:
-    """Begin the gradient of emitted activity with that of the loss; return its operand, and its sequence where it is wanted."""
+    """Begin the gradient of emitted activity with that of the loss; return its operand, and its sequence if wanted."""
     if received.emitted is None and not any(link.pre == index for link in links):
         return None, None
     shape = currents[index].shape[1:]
@@ -102,7 +106,7 @@ def _write(
         if number == len(rows) and received.current is not None:
             terms.append(plan.incoming(received.current))
         products = [
-            (plan.incoming(entry), gradient)
+            (_entry(plan, entry, currents.shape[1:]), gradient)
             for entry, gradient in zip(
                 [local.of_emitted[number], *[row[number] for row in local.of_state]], gradients, strict=True
             )
@@ -110,6 +114,10 @@ def _write(
         ]
         _sum_of_products(plan, terms, products, out)
     return Found(emitted, stored, currents[:-1])
+
+
+def _entry(plan: Plan, entry: Tensor | Fixed, shape: torch.Size) -> int:
+    return plan.constant(entry.value, shape) if isinstance(entry, Fixed) else plan.incoming(entry)
 
 
 def _sum(plan: Plan, terms: list[int], out: int) -> int:

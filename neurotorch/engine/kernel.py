@@ -37,22 +37,28 @@ def cache_folder() -> Path:
 def kernel(dtype: str) -> Callable[..., None] | None:
     """Return the compiled `machine.run` for "float32" or "float64", None (and a warning) where it cannot be compiled.
 
-    The text is compiled from a file of its own, named by the hash of the text, the dtype and the versions of numba and numpy,
-    because numba takes its cached code for fresh as long as one file is unchanged. Processes that start together each write the
-    same file, atomically. Where the folder cannot be written, the code is compiled without being kept.
+    The text is compiled from a file of its own, named by the hash of the text, the dtype and the versions of numba and
+    numpy, because numba takes its cached code for fresh as long as one file is unchanged. Processes that start together
+    each write the same file, atomically. Where the folder cannot be written, the code is compiled without being kept.
     """
     try:
         text = inspect.getsource(machine)
-        folder = _prepare(text, dtype)
-        if folder is not None:
+        path = _prepare(text, dtype)
+        if path is not None:
             try:
-                return _compile(_from_file(folder), dtype, cache=True)
+                return _compile(_from_file(path), dtype, cache=True)
             except Exception as error:  # noqa: BLE001  a broken cache may raise anything; it is only a cache
-                _LOGGER.warning("The compiled code in %s could not be used (%s): compiling it anew.", folder, error)
+                _LOGGER.warning(
+                    "The compiled code in %s could not be used (%s): compiling it anew.", path, _first_line(error)
+                )
         return _compile(_from_text(text, dtype), dtype, cache=False)
     except Exception as error:  # noqa: BLE001  numba has its own errors on every platform; torch can do the work
-        _LOGGER.warning("The compiled scans are not available, scans run in torch, slower: %s", error)
+        _LOGGER.warning("The compiled scans are not available, scans run in torch, slower: %s", _first_line(error))
         return None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _prepare(text: str, dtype: str) -> Path | None:
@@ -92,7 +98,8 @@ def _from_text(text: str, dtype: str) -> types.ModuleType:
 def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[..., None]:
     """Compile a copy of the machine for one dtype.
 
-    No `fastmath` beyond contraction: elementwise arithmetic then rounds as in torch, and non-finite values stay what they are.
+    No `fastmath` beyond contraction: elementwise arithmetic then rounds as in torch, and non-finite values stay what
+    they are.
     """
     import numba
     from numba import types as kinds
@@ -105,23 +112,28 @@ def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[.
     table, row = kinds.Array(whole, 2, "C"), kinds.Array(whole, 1, "C")
     numbers = kinds.Array(getattr(kinds, dtype), 1, "C")
     signature = kinds.void(whole, whole, table, table, table, table, table, whole, row, numbers)
-    settings = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": cache}
+    settings: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": cache}
     compiled: Callable[..., None] = numba.njit(signature, **settings)(module.run)
     return compiled
 
 
 def _teach_view(view: Callable[..., Any]) -> None:
-    """Tell numba how to read numbers at an address."""
-    from numba import carray, types
+    """Tell numba how to read numbers at an address. Signatures must agree, annotations included."""
+    import numba
+    from numba import types
     from numba.extending import intrinsic, overload
 
     @intrinsic
-    def pointer(typing: Any, address: Any, like: Any) -> Any:
+    def pointer(typing: Any, address: Any, like: Any) -> Any:  # noqa: ARG001
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
         return types.CPointer(like.dtype)(address, like), generate
 
-    @overload(view)
-    def _view(address: Any, count: Any, like: Any) -> Any:
-        return lambda address, count, like: carray(pointer(address, like), (count,))
+    read: Any = pointer
+    carray: Any = numba.carray  # type: ignore[attr-defined]
+
+    def choose(address, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+        return lambda address, count, like: carray(read(address, like), (count,))
+
+    overload(view)(choose)

@@ -1,12 +1,13 @@
 """The machine that runs a scan: a loop over time in which a circuit is a table of numbers.
 
-A scan is, at every step and for every unit, three things: *loads* copy what comes from outside into rows, *links* add a matrix
-product to a row, and *instructions* are elementwise arithmetic on rows. A row is `(batch, neuron)` flattened, which a pointwise
-step cannot tell from a vector. The tables are written by `neurotorch.engine.plan`; the forward scan of any model and the reverse
-scan of all of them run on these same few loops, so that they are compiled once and not once per model.
+A scan is, at every step and for every unit, three things: *loads* copy what comes from outside into rows, *links* add a
+matrix product to a row, and *instructions* are elementwise arithmetic on rows. A row is `(batch, neuron)` flattened,
+which a pointwise step cannot tell from a vector. The tables are written by `neurotorch.engine.plan`; the forward scan
+of any model and the reverse scan of all of them run on these same few loops, so that they are compiled once and not
+once per model.
 
-`neurotorch.engine.kernel` compiles the text of this file as it stands, under numba, for float32 and for float64: nothing here may
-import from the package. Without numba the text runs in plain Python, slowly.
+`neurotorch.engine.kernel` compiles the text of this file as it stands, under numba, for float32 and for float64:
+nothing here may import from the package. Without numba the text runs in plain Python, slowly.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ EXP, LOG, TANH, SIGMOID, SOFTPLUS, RELU, WHERE, MINIMUM, MAXIMUM = range(9, 18)
 GREATER, GREATER_EQUAL, EQUAL, BOTH, EITHER, NOT = range(18, 24)
 
 GATHER = 0.25
-"""A product reads only the rows of activity that are not zero where they are fewer than this share. A general product is about four
-times faster per element than gathering, on batches; see `benchmarks/training_step.py`."""
+"""A product reads only the rows of activity that are not zero where they are fewer than this share. A general product
+is about four times faster per element than gathering, on batches; see `benchmarks/training_step.py`."""
 
 
-def view(address: int, count: int, like: Any) -> Any:
-    """Return the `count` numbers at `address` as an array of the dtype of `like`. `kernel` gives its compiled meaning."""
+def view(address, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201  numba compares signatures
+    """Return `count` numbers at `address` as an array of the dtype of `like`; `kernel` gives its compiled meaning."""
     kind = ctypes.c_float if like.itemsize == 4 else ctypes.c_double
     return np.ctypeslib.as_array((kind * count).from_address(int(address)))
 
@@ -69,7 +70,7 @@ def gather(activity: Any, indices: Any, everything: int) -> int:
 
 
 def add_rows(out: Any, activity: Any, weight: Any, indices: Any, found: int) -> None:
-    """Add ``activity[i] * weight[i]`` for the gathered rows `i`; four at a time, which reads and writes `out` less often."""
+    """Add ``activity[i] * weight[i]`` for the gathered rows `i`; four at a time, to read and write `out` less often."""
     k = 0
     while k + 4 <= found:
         i0, i1, i2, i3 = indices[k], indices[k + 1], indices[k + 2], indices[k + 3]
@@ -106,9 +107,12 @@ def add_product(out: Any, activity: Any, weight: Any, batch: int, indices: Any, 
         add_rows(out[sample * post : (sample + 1) * post], row, weight, indices, found)
 
 
-def calculate(code: int, out: Any, a: Any, b: Any, c: Any) -> None:
-    """Execute one instruction on rows; truth is 1 and 0, and words mean what torch means by them, non-finite values included."""
-    n = out.shape[0]
+def calculate(code: int, to: int, first: int, second: int, third: int, n: int, like: Any) -> None:
+    """Execute one instruction on `n` elements at some addresses (addresses, because arrays are slow to hand over).
+
+    Truth is 1 and 0, and words mean what torch means by them, non-finite values included.
+    """
+    out, a, b, c = view(to, n, like), view(first, n, like), view(second, n, like), view(third, n, like)
     if code == COPY:
         for j in range(n):
             out[j] = a[j]
@@ -134,12 +138,12 @@ def calculate(code: int, out: Any, a: Any, b: Any, c: Any) -> None:
         for j in range(n):
             out[j] = a[j] > b[j]
     else:
-        calculate_word(code, out, a, b, c)
+        calculate_word(code, to, first, second, third, n, like)
 
 
-def calculate_word(code: int, out: Any, a: Any, b: Any, c: Any) -> None:
+def calculate_word(code: int, to: int, first: int, second: int, third: int, n: int, like: Any) -> None:
     """Execute one of the rarer instructions."""
-    n = out.shape[0]
+    out, a, b, c = view(to, n, like), view(first, n, like), view(second, n, like), view(third, n, like)
     if code == SIGMOID:
         for j in range(n):
             out[j] = 1 / (1 + math.exp(-a[j]))
@@ -204,7 +208,8 @@ def run(
 ) -> None:
     """Run a plan; the columns of its tables are those of `neurotorch.engine.plan`.
 
-    Instructions are executed on `chunk` elements of a row at a time, so that what they hand to each other stays in the cache.
+    Instructions are executed on `chunk` elements of a row at a time, so that what they hand to each other stays in the
+    cache.
     """
     size = product.itemsize
     addresses = np.zeros(operands.shape[0], np.int64)
@@ -234,8 +239,10 @@ def run(
                 for k in range(unit[7], unit[8]):
                     calculate(
                         instructions[k, 0],
-                        view(addresses[instructions[k, 1]], count, product),
-                        view(addresses[instructions[k, 2]], count, product),
-                        view(addresses[instructions[k, 3]], count, product),
-                        view(addresses[instructions[k, 4]], count, product),
+                        addresses[instructions[k, 1]],
+                        addresses[instructions[k, 2]],
+                        addresses[instructions[k, 3]],
+                        addresses[instructions[k, 4]],
+                        count,
+                        product,
                     )

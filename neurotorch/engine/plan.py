@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from neurotorch.engine import machine
 
 CHUNK = 512
 """Elements of a row that instructions work on at a time; between 256 and 2048 nothing changes by more than a tenth."""
@@ -18,7 +16,7 @@ CHUNK = 512
 class _Unit(NamedTuple):
     """One population's part of a step: the ranges of its rows in the tables."""
 
-    count: int
+    elements: int
     operands: tuple[int, int]
     loads: tuple[int, int]
     links: tuple[int, int]
@@ -28,8 +26,9 @@ class _Unit(NamedTuple):
 class Plan:
     """Collects what every step of a scan does, unit after unit, and runs it.
 
-    An *operand* is a row ``(batch, neuron)`` that may change with time; it is known by its number. Operands that instructions of a
-    unit use must be made within that unit. Tensors are read at their addresses and kept alive by the plan.
+    An *operand* is a row ``(batch, neuron)`` that may change with time; it is known by its number. Operands that
+    instructions of a unit use must be made within that unit. Tensors are read at their addresses and kept alive by the
+    plan.
     """
 
     def __init__(self, steps: int, like: Tensor) -> None:
@@ -51,7 +50,7 @@ class Plan:
         return tensor
 
     def sequence(self, rows: Tensor, *, shift: int = 0, alternate: bool = False) -> int:
-        """Return an operand that is row ``t + shift`` of the contiguous `rows` at step `t`, or row ``(t + shift) % 2``."""
+        """Return an operand that is row ``t + shift`` of contiguous `rows` at step `t`; modulo 2 if `alternate`."""
         self.keep(rows)
         return self._operand(rows.data_ptr(), rows[0].numel(), shift, int(alternate), 1)
 
@@ -67,6 +66,14 @@ class Plan:
             full = self.keep(self.like.new_full((CHUNK,), value))
             self._numbers[key] = self._operand(full.data_ptr(), 0, 0, 0, 0)
         return self._numbers[key]
+
+    def constant(self, value: float | Tensor, shape: torch.Size) -> int:
+        """Return an operand that is `value`, a number or a tensor that broadcasts against `shape`, at every step."""
+        if isinstance(value, Tensor):
+            if value.numel() > 1:
+                return self.row(value.to(self.like.dtype).expand(shape).contiguous())
+            value = value.item()
+        return self.number(value)
 
     def scratch(self) -> int:
         """Return an operand for what one instruction hands to another."""
@@ -93,7 +100,7 @@ class Plan:
         self._loads.append((operand, tensor.data_ptr(), *tensor.stride(), *tensor.shape[1:]))
 
     def add_product(self, source: int, target: int, weight: Tensor, batch: int) -> None:
-        """After the loads, add ``source @ weight`` to the operand `target`; `weight` is ``(pre, post)`` in this direction."""
+        """After the loads, add ``source @ weight`` to operand `target`; `weight` is ``(pre, post)`` this way round."""
         weight = self.keep(weight.contiguous())
         finite = bool(torch.isfinite(weight.sum()))  # zero times a non-finite weight is not zero
         pre, post = weight.shape
@@ -115,7 +122,7 @@ class Plan:
 
     def run(self, kernel: Callable[..., None], *, backwards: bool = False) -> None:
         """Execute all steps."""
-        units = [(unit.count, *(edge for part in unit[1:] for edge in part)) for unit in self._units]
+        units = [(unit.elements, *(edge for part in unit[1:] for edge in part)) for unit in self._units]
         product = np.empty(self._largest_product, np.float32 if self.like.dtype == torch.float32 else np.float64)
         kernel(
             self.steps,
@@ -135,5 +142,5 @@ class Plan:
         return len(self._operands) - 1
 
 
-def _table(rows: list[tuple[int, ...]], columns: int) -> np.ndarray:
+def _table(rows: Sequence[tuple[int, ...]], columns: int) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, columns)

@@ -12,6 +12,7 @@ from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.forward import Trace
 from neurotorch.engine.linearise import Local, linearise
 from neurotorch.engine.reverse_loop import Carried, Found, Received, through_links
+from neurotorch.engine.slopes import Slope
 
 RunBlock = Callable[
     [Sequence[Local], Sequence[Received], Sequence[Carried], Sequence[Link]], tuple[list[Found], list[Carried]]
@@ -35,6 +36,8 @@ class Reverse:
         The scan over one block: `reverse_loop.run_block`, or the compiled one.
     block_elements
         Elements of one Jacobian entry in a block.
+    known
+        What is known beforehand of the Jacobian of each population, where `run_block` can do with it.
     """
 
     def __init__(
@@ -48,9 +51,10 @@ class Reverse:
         record: bool,
         run_block: RunBlock,
         block_elements: int,
+        known: Sequence[Sequence[Sequence[Slope]]] | None = None,
     ) -> None:
         self.populations, self.links, self.traces, self.record = populations, links, traces, record
-        self.run_block = run_block
+        self.run_block, self.known = run_block, known
         self.steps = populations[0].current.shape[0]
         largest = max(trace.current[0].numel() for trace in traces)
         self.block = max(1, min(self.steps, block_elements // max(1, largest)))
@@ -88,7 +92,9 @@ class Reverse:
             final = [gradients.pop(0) for _ in range(fields)]
             zero = torch.zeros_like(trace.current[0])
             self.carried.append(Carried([zero if gradient is None else gradient for gradient in final], None))
-            states = [gradients.pop(0) for _ in range(fields)] if self.record else [None] * fields
+            states: list[Tensor | None] = [None] * fields
+            if self.record:
+                states = [gradients.pop(0) for _ in range(fields)]
             self.received.append(Received(emitted, states, gradients.pop(0) if self.record else None))
 
     def run(self) -> list[Tensor | None]:
@@ -122,6 +128,7 @@ class Reverse:
                 need_coefficients=self.need_coefficients[index],
                 need_drive=self.need_drive[index],
                 seen=self.of_seen[index],
+                known=None if self.known is None else self.known[index],
             )
             for index, (population, trace) in enumerate(zip(self.populations, self.traces, strict=True))
         ]

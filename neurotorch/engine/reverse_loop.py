@@ -13,7 +13,7 @@ from neurotorch.engine.linearise import Local
 
 
 class Received(NamedTuple):
-    """The gradients that come from the loss into one population over a block; time is axis 0. What is absent is zero."""
+    """What the loss asks of one population over a block; time is axis 0. What is absent is zero."""
 
     emitted: Tensor | None
     states: list[Tensor | None]
@@ -23,7 +23,8 @@ class Received(NamedTuple):
 class Carried(NamedTuple):
     """What one population hands from a block to the one before it in time.
 
-    `states`: gradients with respect to its state before the block; `current`: with respect to the first current of the block.
+    `states`: gradients with respect to its state before the block; `current`: with respect to the first current of the
+    block.
     """
 
     states: list[Tensor]
@@ -103,7 +104,7 @@ def _pull_back(local: Local, t: int, g_z: Tensor | None, g_state: Sequence[Tenso
         total = None if base is None else base[t]
         for row, gradient in ((local.of_emitted, g_z), *zip(local.of_state, g_state, strict=True)):
             entry = row[number]
-            if entry is not None and gradient is not None:
+            if isinstance(entry, Tensor) and gradient is not None:
                 total = entry[t] * gradient if total is None else torch.addcmul(total, entry[t], gradient)
         pulled.append(torch.zeros_like(g_state[0]) if total is None else total)
     return pulled

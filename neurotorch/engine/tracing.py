@@ -1,8 +1,9 @@
 """Reads the text of a step: one call with symbols in place of tensors writes down what the step does.
 
-A step is arithmetic and words of `neurotorch.core.vocabulary`, and pointwise, so that the call is a straight list of operations,
-whatever models, options and instruments it went through. What depends on coefficients alone is computed by torch on the spot. The
-list is drawn up anew for every scan, which takes a fraction of a millisecond: there is no older version of a step to go stale.
+A step is arithmetic and words of `neurotorch.core.vocabulary`, and pointwise, so that the call is a straight list of
+operations, whatever models, options and instruments it went through. What depends on coefficients alone is computed by
+torch on the spot. The list is drawn up anew for every scan, which takes a fraction of a millisecond: there is no older
+version of a step to go stale.
 """
 
 from __future__ import annotations
@@ -22,15 +23,26 @@ class OutsideVocabularyError(TypeError):
     """A step does what the vocabulary has no word for."""
 
 
-class Operation(NamedTuple):
-    """One elementwise operation: a code of `neurotorch.engine.machine`, and what it takes: earlier values by number, constants."""
-
-    code: int
-    operands: tuple[int | float | Tensor, ...]
-
-
 class Value(int):
     """The number of a value: inputs come first, then the results of the operations."""
+
+
+class Operation(NamedTuple):
+    """One elementwise operation.
+
+    Attributes
+    ----------
+    code
+        One of `neurotorch.engine.machine`.
+    operands
+        What it takes: earlier values by number, constants.
+    detached
+        Whether no gradient flows through it.
+    """
+
+    code: int
+    operands: tuple[Value | float | Tensor, ...]
+    detached: bool = False
 
 
 class Program(NamedTuple):
@@ -91,11 +103,11 @@ class _Tape:
         self.operations: list[Operation] = []
         self._known: dict[Any, Symbol] = {}
 
-    def add(self, code: int, *operands: Any) -> Symbol:
+    def add(self, code: int, *operands: Any, detached: bool = False) -> Symbol:
         given = tuple(self.operand(operand) for operand in operands)
-        key = (code, *(id(x) if isinstance(x, Tensor) else (type(x), x) for x in given))
+        key = (code, detached, *(id(x) if isinstance(x, Tensor) else (type(x), x) for x in given))
         if key not in self._known:
-            self.operations.append(Operation(code, given))  # keeps its tensors alive, and so their ids
+            self.operations.append(Operation(code, given, detached))  # keeps its tensors alive, and so their ids
             self._known[key] = Symbol(self, Value(self.inputs + len(self.operations) - 1))
         return self._known[key]
 
@@ -168,8 +180,8 @@ class Symbol:
         return self
 
     def detach(self) -> Symbol:
-        """Return the symbol: a forward scan has no gradients."""
-        return self
+        """Return the same numbers, through which no gradient flows."""
+        return self.tape.add(machine.COPY, self, detached=True)
 
     @classmethod
     def __torch_function__(

@@ -17,7 +17,13 @@ from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import held_out_figures
 from neurotorch.runs.report import held_out_report
-from neurotorch.runs.training_plan import CHECKPOINT_SECONDS, VALIDATION, TrainingPlan, validation_score
+from neurotorch.runs.training_plan import (
+    CHECKPOINT_SECONDS,
+    VALIDATION,
+    TrainingPlan,
+    raise_if_interrupted,
+    validation_score,
+)
 from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
@@ -212,4 +218,5 @@ class _Training:
         trainer = Trainer(self.rule, callbacks=callbacks, metrics=metrics)
         saved = self.folder if self.folder is not None and has_state(self.folder) else None
         trainer.fit(self.loader, validation, epochs=epochs, resume_from=saved)
+        raise_if_interrupted(trainer)
         return trainer

@@ -29,7 +29,7 @@ from neurotorch.network import Forcing, Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import literature_figures
 from neurotorch.runs.report import literature_report
-from neurotorch.runs.training_plan import CHECKPOINT_SECONDS
+from neurotorch.runs.training_plan import CHECKPOINT_SECONDS, raise_if_interrupted
 from neurotorch.training import Callback, Checkpoint, Curriculum, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
@@ -237,6 +237,7 @@ def _train(
     trainer = Trainer(rule, callbacks=[curriculum, stopping, *callbacks, *saving], metrics=metrics)
     saved = folder if folder is not None and has_state(folder) else None
     trainer.fit(_GrowingSegments(target, plan, seed), target, epochs=plan.epochs, resume_from=saved)
+    raise_if_interrupted(trainer)
     return trainer, network, free_run(network, target)
 
 

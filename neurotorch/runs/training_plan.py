@@ -14,6 +14,7 @@ from neurotorch.evaluation import HORIZONS, origins_between, r_squared
 from neurotorch.evaluation.network_forecaster import NetworkForecaster
 from neurotorch.learning import BPTT, MeanSquaredError, WarmUp
 from neurotorch.network import Network
+from neurotorch.training import Trainer
 
 CHECKPOINT_SECONDS = 10.0
 
@@ -90,9 +91,21 @@ class TrainingPlan:
 
     def loader(self, train: Recording, *, seed: int) -> WindowLoader:
         """Return the loader of windows."""
-        _, length = self.frames(train)
+        warm_up, length = self.frames(train)
+        longest = max(stop - start for start, stop in train.segments())
+        if length > longest:
+            raise ValueError(
+                f"A window has {warm_up} frames of warm-up and {self.free} free ones, {length} in all, but the longest "
+                f"segment to train on has {longest}: shorten `warm_up` or `free`."
+            )
         generator = torch_generator(seed, "windows")
         return WindowLoader(Windows(train, length), self.batch_size, generator=generator, batches=self.batches)
+
+
+def raise_if_interrupted(trainer: Trainer) -> None:
+    """Go on with Ctrl-C, which the trainer took as the wish to stop: a run of several trainings ends as a whole."""
+    if trainer.stopped_by == "interrupt":
+        raise KeyboardInterrupt
 
 
 def validation_score(network: torch.nn.Module, validation: tuple[Recording, int]) -> float:

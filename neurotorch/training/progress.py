@@ -34,6 +34,8 @@ class Progress(Callback):
         """Open the bar; it counts batches where the number of batches is known, epochs otherwise."""
         from tqdm import tqdm
 
+        self._scores = {}
+
         self._per_epoch = len(trainer.train) if isinstance(trainer.train, Sized) else None
         per_epoch = self._per_epoch or 1
         self._bar = tqdm(

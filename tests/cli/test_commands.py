@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurotorch.cli.main import main
-from neurotorch.runs import load
+from neurotorch.runs import demo, load
 from tests.cli.tiny import activity, contents, fit
 
 
@@ -140,7 +141,27 @@ def test_a_simulated_recording_can_be_fitted(tmp_path, capsys):
     assert path.read_bytes() == first
     command[-1] = str(tmp_path / "run")
     assert main([*command, "--epochs", "1", "--warm-up", "8", "--free", "4", "--quiet"]) == 0
+    known = load(tmp_path / "run").recording.provenance
+    assert known["sha256"] == hashlib.sha256(first).hexdigest()
     assert json.loads((tmp_path / "run" / "report.json").read_text())["recording"]["neurons"] == 6
+
+
+def test_without_a_path_a_known_network_is_fitted_and_its_recovery_reported(tmp_path, capsys, monkeypatch):
+    # The demo itself takes a minute: here a smaller one.
+    monkeypatch.setattr(demo.demo_recording, "__kwdefaults__", {"neurons": 8, "frames": 200, "seed": 0})
+    monkeypatch.chdir(tmp_path)
+    options = "--out run --epochs 1 --warm-up 8 --free 4 --batch-size 4 --seed 2 --quiet"
+    assert main(["fit", *options.split()]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    report = load("run").report
+    assert report["recovery"]["types_given"]
+    assert report["recovery"]["sentence"] in said
+    assert report["verdict"] in said
+    assert report["recording"]["path"] is None
+    truth = demo.demo_recording(neurons=8, frames=200, seed=2)
+    assert demo.recovery(truth, load("run").network) == report["recovery"]
+    assert main(["info", "run"]) == 0
+    assert "simulated: 200 frames of 8 neurons, dt 0.2 s" in capsys.readouterr().out
 
 
 def test_help_is_given_by_every_command():

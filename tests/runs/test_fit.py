@@ -120,5 +120,8 @@ def test_a_constant_neuron_is_named_and_not_dropped_in_silence() -> None:
 
 def test_a_window_longer_than_the_recording_says_both_numbers() -> None:
     plan = TrainingPlan(warm_up=500, free=4)
-    with pytest.raises(ValueError, match=r"`length` is 504 frames.*154"):
+    with pytest.raises(
+        ValueError,
+        match="500 frames of warm-up and 4 free ones, 504 in all, but the longest segment to train on has 154",
+    ):
         fit(recording(), blueprint(neuron_named("wilson-cowan")), plan=plan)
