@@ -59,12 +59,12 @@ def measure(name: str, neuron: str, seed: int, seconds: float | None) -> dict[st
     started = time.perf_counter()
     plan = nt.TrainingPlan(seconds=seconds)
     report = nt.fit(recording, nt.Blueprint(neuron=neuron_named(neuron)), plan=plan, seed=seed).report()
-    return {"recording": name, "neuron": neuron, "whole_fit_seconds": time.perf_counter() - started, **report}
+    return {"name": name, "neuron": neuron, "whole_fit_seconds": time.perf_counter() - started, **report}
 
 
 def line(row: dict[str, Any]) -> str:
     scores = row["held_out"]["horizons"]
-    cells = [f"{row['recording']:7}", f"{row['neuron']:21}", f"{row['whole_fit_seconds']:6.0f} s"]
+    cells = [f"{row['name']:7}", f"{row['neuron']:21}", f"{row['whole_fit_seconds']:6.0f} s"]
     for horizon, score in scores.items():
         skill = score["skill"]
         low, high = skill["interval"]

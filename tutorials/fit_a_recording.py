@@ -9,7 +9,8 @@
 # # Fit a recording
 #
 # From a recording to a network that obeys Dale's law, a report on time the network was not trained on, and an ablation
-# curve. The recording here is simulated from a network of known weights, so that we can also ask how much of it came back.
+# curve. The recording here is simulated from a network of known weights, so that we can also ask how much of it came
+# back.
 
 # %%
 import os
@@ -24,10 +25,11 @@ recording = demo.recording
 print(recording)
 
 # %% [markdown]
-# A recording of your own is read with `nt.read("activity.npy", axes="neuron,time", dt=0.5)`. Neurons that never change are
-# reported by `recording.dead()` and dropped by `recording.drop_dead()`, never in silence.
+# A recording of your own is read with `nt.read("activity.npy", axes="neuron,time", dt=0.5)`. Neurons that never change
+# are reported by `recording.dead()` and dropped by `recording.drop_dead()`, never in silence.
 #
-# The blueprint says what to build. Here we state the true types of the neurons; without them they are assigned at random.
+# The blueprint says what to build. Here we state the true types of the neurons; without them they are assigned at
+# random.
 
 # %%
 blueprint = nt.runs.demo_blueprint(demo)
@@ -37,8 +39,8 @@ print(nt.runs.table(fit.report()))
 print(fit.report()["verdict"])
 
 # %% [markdown]
-# The table is about the last fifth of the time, which nothing was fitted to or chosen on. `unconnected` is the same model
-# refitted without connections: what the connections add is the difference.
+# The table is about the last fifth of the time, which nothing was fitted to or chosen on. `unconnected` is the same
+# model refitted without connections: what the connections add is the difference.
 #
 # How much of the true network came back?
 

@@ -1,7 +1,7 @@
 """The vocabulary on scalars, for numba: the same words, so that the text of a step compiles as it stands.
 
-The words that take an option look up the option's class: `transfer` and `carry_over` compile the option's own method, `spike` needs
-no derivative here, because derivatives belong to the torch meaning.
+The words that take an option look up the option's class: `transfer` and `carry_over` compile the option's own method,
+`spike` needs no derivative here, because derivatives belong to the torch meaning.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def compile_step(step: Callable[..., Any]) -> Callable[..., Any]:
     Returns
     -------
     callable
-        The same function of NamedTuples of floats, compiled at its first call. A step that leaves the vocabulary raises numba's
-        `TypingError` then.
+        The same function of NamedTuples of floats, compiled at its first call. A step that leaves the vocabulary raises
+        numba's `TypingError` then.
     """
     import numba
 
@@ -37,7 +37,7 @@ def compile_step(step: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def teach_numba() -> None:
-    """Tell numba what the words mean. Done once per process, at first use: importing numba takes a third of a second."""
+    """Tell numba what the words mean; once per process, at first use: importing numba takes a third of a second."""
     import numba
     from numba.extending import overload
 
@@ -89,7 +89,7 @@ def _always(meaning: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _unannotated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Take the annotations off: numba wants the signatures of a typing function and of its answer to be equal in them too."""
+    """Take the annotations off: numba wants those of a typing function and of its answer to be equal too."""
     function.__annotations__ = {}
     return function
 

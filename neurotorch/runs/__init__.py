@@ -2,6 +2,7 @@
 
 from neurotorch.runs.ablate import ablate
 from neurotorch.runs.blueprint import Blueprint, neuron_named, neuron_names
+from neurotorch.runs.demo import Demo, demo_blueprint, demo_plan, demo_recording, recovery
 from neurotorch.runs.fit import Fit, fit
 from neurotorch.runs.folder import LoadedRun, RunFolder, load, save
 from neurotorch.runs.literature import LiteratureFit, LiteraturePlan, fit_literature
@@ -10,6 +11,7 @@ from neurotorch.runs.training_plan import TrainingPlan
 
 __all__ = [
     "Blueprint",
+    "Demo",
     "Fit",
     "LiteratureFit",
     "LiteraturePlan",
@@ -17,11 +19,15 @@ __all__ = [
     "RunFolder",
     "TrainingPlan",
     "ablate",
+    "demo_blueprint",
+    "demo_plan",
+    "demo_recording",
     "fit",
     "fit_literature",
     "load",
     "neuron_named",
     "neuron_names",
+    "recovery",
     "save",
     "table",
 ]

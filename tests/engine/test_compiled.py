@@ -40,7 +40,7 @@ def results(engine, populations, links, wanted):
     runs = engine.scan(populations, links)
     outputs = [tensor for run in runs for tensor in (run.emitted, run.seen, *leaves(run.state))]
     total = sum(tensor.square().sum() for tensor in outputs)
-    found = torch.autograd.grad(total, wanted, allow_unused=True)
+    found = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)
     return [*outputs, *(torch.zeros_like(x) if g is None else g for x, g in zip(wanted, found, strict=True))]
 
 
@@ -114,7 +114,8 @@ def test_what_is_not_finite_goes_where_it_goes_in_torch(value, where_, generator
     with torch.no_grad():
         {"current": population.current[2], "weight": link.weight, "state": population.state.x}[where_][1, 2] = value
     (found,), (expected,) = (engine.scan([population], [link]) for engine in (adjoint, reference))
-    assert not bool(expected.emitted.isfinite().all())
+    if (where_, value) != ("current", float("inf")):  # Tanh bounds it
+        assert not bool(expected.emitted.isfinite().all())
     torch.testing.assert_close(found.emitted, expected.emitted, equal_nan=True)
 
 
@@ -168,15 +169,15 @@ class Outside:
 @dataclasses.dataclass(frozen=True)
 class Branching:
     def __call__(self, coefficients, state, current, drive):
-        x = current if bool((current > 0).all()) else -current
+        x = current if current > 0 else -current
         return x, x, State(x=x)
 
 
 @pytest.mark.parametrize(("step", "reason"), [(Outside(), "special_erf"), (Branching(), "branches on a value")])
 def test_a_step_outside_the_vocabulary_runs_in_torch_and_says_so_once(step, reason, generator, caplog):
     choice._report.cache_clear()
-    rest = torch.zeros(1, 3)
-    population = Population(step, (), State(rest), rest, torch.rand(4, 1, 3, generator=generator))
+    rest = torch.zeros(1, 1)
+    population = Population(step, (), State(rest), rest, torch.rand(4, 1, 1, generator=generator))
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             (found,), (expected,) = (engine.scan([population], []) for engine in (adjoint, reference))

@@ -96,7 +96,7 @@ def test_recovery_knows_no_unit(demo: Demo) -> None:
     scaled = recovery(demo, network_with(2.0**-6 * demo.weight))
     assert [scaled[name] for name in ("pearson", "rank", "auc")] == pytest.approx([1.0, 1.0, 1.0])
     assert scaled["types_given"] is False
-    assert "was not given the true types" in scaled["sentence"]
+    assert "types of the neurons were not given to the fit" in scaled["sentence"]
 
 
 def test_shuffled_weights_recover_nothing(demo: Demo) -> None:
@@ -139,7 +139,7 @@ def test_the_demo_is_fitted_end_to_end() -> None:
     assert found["types_given"] is True
     assert result.network.dale_violations() == 0
     assert -1 <= found["pearson"] <= 1
-    assert "was given the true types" in found["sentence"]
+    assert "types of the neurons were given to the fit" in found["sentence"]
     assert f"{found['pearson']:.2f}" in found["sentence"]
     json.dumps(found, allow_nan=False)
 
