@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class NeuronModel(nn.Module, abc.ABC):
       their instrument;
     - `required_current(coefficients, state, target)`: the current with which the next step shows `target`: what a warm
       start by least squares inverts;
-    - `for_frames` and `limits`, from which the fit of a recording starts;
+    - `for_frames`, `fit_alone` and `limits`, from which the fit of a recording starts;
     - `initial_state`, where it is not zero;
     - `largest_dt`, where the step is only stable up to some `dt`.
 
@@ -73,6 +73,12 @@ class NeuronModel(nn.Module, abc.ABC):
         """
         del dt, neurons
         return cls()
+
+    def fit_alone(self, segments: Sequence[Tensor], dt: float) -> None:
+        """Start constants from recorded activity, each neuron by itself; by default nothing is to be started.
+
+        `segments` are ``(time, neuron)``, in the unit of the observed quantity, with frames of `dt` seconds.
+        """
 
     def limits(self) -> tuple[float, float] | None:
         """Return the range of the observed quantity, None where it has none: a recording is scaled into it."""

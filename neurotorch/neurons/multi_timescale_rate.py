@@ -127,6 +127,30 @@ class MultiTimescaleRate(NeuronModel):
         tau = dt * torch.tensor([1.5, 2.5, 5.0, 12.0, 40.0])
         return cls(learned(own), tau, tau_trace=learned(torch.full((neurons,), 2 * dt)))
 
+    @torch.no_grad()
+    def fit_alone(self, segments: Sequence[Tensor], dt: float) -> None:
+        """Set the weights of the filters by ridge regression of every frame on the filters of the frames before.
+
+        The penalty is 1e-4 per frame, for activity of unit variance; on validation time of two fish 3e-3 was no better.
+        The first 20 frames of a segment only fill the filters.
+        """
+        filters, rates = len(self.tau.value), (dt / self.tau.value).double().reshape(len(self.tau.value), -1)
+        gram: Tensor = torch.zeros(segments[0].shape[1], filters, filters, dtype=torch.float64)
+        moment = gram.new_zeros(segments[0].shape[1], filters)
+        for segment in segments:
+            bank = gram.new_zeros(filters, segment.shape[1])
+            banks = []
+            for x in segment[:-1].double():
+                bank = bank + rates * (x - bank)
+                banks.append(bank)
+            past, following = torch.stack([*banks, bank])[20:-1], segment[21:].double()
+            gram += torch.einsum("tkn,tln->nkl", past, past)
+            moment += torch.einsum("tkn,tn->nk", past, following)
+            gram += 1e-4 * len(past) * torch.eye(filters, dtype=torch.float64)
+        own = torch.linalg.solve(gram + 1e-9 * torch.eye(filters, dtype=torch.float64), moment).t()
+        if self.own.value.shape == own.shape:
+            self.own.assign(own.to(self.own.value))
+
     def initial_state(self, batch: int, like: Tensor) -> MultiTimescaleRateState:
         """Return zeros."""
         zeros = like.new_zeros(batch, like.shape[-1])

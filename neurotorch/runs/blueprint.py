@@ -78,6 +78,9 @@ class Blueprint:
         """Return a network for `train`: every number it starts from comes from there and from `seed`."""
         count, dt = train.activity.shape[1], train.dt / self.steps
         model = self.neuron.for_frames(dt, count)
+        if self.steps == 1 and model.limits() is None:  # the unit of the recording is the neuron's own
+            activity = torch.from_numpy(train.activity.copy()).float()
+            model.fit_alone([activity[start:stop] for start, stop in train.segments()], dt)
         recurrent = self._recurrent(count, seed) if connected else None
         inputs = None
         if train.inputs is not None:

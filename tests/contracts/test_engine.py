@@ -1,4 +1,4 @@
-"""For every model, both ways to run the adjoint scan equal the reference loop: to rounding, and in torch bit for bit."""
+"""For every model, both ways to run the adjoint scan equal the reference loop: to rounding, in torch bit for bit."""
 
 import pytest
 import torch
