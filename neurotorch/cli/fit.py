@@ -86,7 +86,14 @@ def run(args: argparse.Namespace) -> None:
     result: Fit | LiteratureFit
     with begun(args, task) as folder:
         if isinstance(task.plan, LiteraturePlan):
-            result = fit_literature(task.recording, task.blueprint, plan=task.plan, seed=args.seed, callbacks=callbacks)
+            result = fit_literature(
+                task.recording,
+                task.blueprint,
+                plan=task.plan,
+                seed=args.seed,
+                checkpoints=folder.checkpoints,
+                callbacks=callbacks,
+            )
         else:
             result = fit(
                 task.recording,

@@ -24,7 +24,6 @@ class PhasedProgress(Progress):
         words = phase(trainer)
         if words and not self.quiet:
             say(words)
-        self._scores = {}  # those of the phase before
         super().on_fit_start(trainer)
 
     def on_fit_end(self, trainer: Trainer) -> None:

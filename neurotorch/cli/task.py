@@ -36,8 +36,6 @@ def check_usage(args: argparse.Namespace) -> None:
         _refuse(args, RECORDING, "without PATH, since the recording is then simulated")
     if args.protocol == "literature":
         _refuse(args, ("held_out",), "under --protocol literature, which holds nothing out")
-        if args.resume:
-            raise UsageError("--resume does nothing under --protocol literature, which keeps no checkpoints")
 
 
 def task_of(args: argparse.Namespace) -> Task:
@@ -104,7 +102,14 @@ def _plan(plan: Plan, args: argparse.Namespace) -> Plan:
 
 
 def _alive(recording: Recording, args: argparse.Namespace) -> Recording:
-    """Return the recording without the neurons that are dead, in all of it or where the network is trained."""
+    """Return the recording without the neurons that are dead, in all of it or where the network is trained.
+
+    The protocol of the literature drops them itself, and reports what keeping them would give.
+    """
+    if args.protocol == "literature" and args.dead == "drop":
+        if dead := recording.dead():
+            say(f"dropping neurons that are dead: {dead}")
+        return recording
     recording = _without(recording, recording.dead(), "", args)
     if args.protocol == "literature":
         return recording

@@ -66,9 +66,9 @@ class LiteraturePlan:
     """
 
     sigma: float = 10.0
-    epochs: int = 240
+    epochs: int = 1800
     batches: int = 25
-    learning_rate: float = 3e-3
+    learning_rate: float = 8e-3
     clip: float = 0.1
     forcing: float = 0.1
     fading: float = 0.5
