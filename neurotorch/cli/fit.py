@@ -104,9 +104,19 @@ def run(args: argparse.Namespace) -> None:
                 checkpoints=folder.checkpoints,
                 callbacks=callbacks,
             )
-        folder.save(result, more=_recovered(task, result.network))
+        folder.save(result, more=_recovered(task, result.network), figures=_beside_the_truth(task, result))
     report.run(argparse.Namespace(run=args.out))
     print(f"\nReport, network, history and figures: {args.out}")
+
+
+def _beside_the_truth(task: Task, result: Fit | LiteratureFit) -> dict[str, Any]:
+    """Return the figure of a fit beside the network that was simulated."""
+    from neurotorch.runs.figures import overview_figure
+    from neurotorch.runs.fit import Fit
+
+    if task.demo is None or not isinstance(result, Fit) or task.recording.neurons != task.demo.recording.neurons:
+        return {}
+    return {"overview": overview_figure(result, task.demo)}
 
 
 def _recovered(task: Task, network: Network) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neurotorch.plotting.style import Figure
+    from neurotorch.runs.demo import Demo
     from neurotorch.runs.fit import Fit
     from neurotorch.runs.literature import LiteratureFit
 
@@ -70,6 +71,30 @@ def literature_figures(fit: LiteratureFit) -> dict[str, Figure]:
     )
     learning = plot_learning(fit.history.to_frame(), scores=["p_variance"], score_label="global p-variance")
     return {"traces": traces[0].figure, "learning": learning[0].figure, **weight_figure(fit.network)}  # type: ignore[dict-item]
+
+
+def overview_figure(fit: Fit, demo: Demo | None = None) -> Figure:
+    """Return traces, scores and weights in one figure, beside the true weights where the truth is a demo's."""
+    from neurotorch.plotting import plot_overview
+
+    recording, horizon = fit.recording, 1 if demo is not None else TRACE_HORIZON
+    axes = plot_overview(
+        recording.activity,
+        forecast_trace(recording, fit.network, horizon),
+        held_out=fit.held_out.to_json(),
+        dt=recording.dt,
+        split=fit.start,
+        scores=_scores(fit, horizon),
+        names=recording.neurons,
+        model_label=f"forecast {horizon} frame{'s' if horizon > 1 else ''} ahead",
+        quantity="activity (s.d.)",
+        window=(max(0, fit.start - 150), min(recording.frames, fit.start + 150)),
+        weight=recurrent_of(fit.network),
+        true_weight=None if demo is None else demo.weight,
+        signs=signs_of(fit.network),
+        true_signs=None if demo is None else demo.signs,
+    )
+    return axes["horizons"].figure  # type: ignore[return-value]
 
 
 def weight_figure(network: Network) -> dict[str, Figure]:

@@ -136,7 +136,9 @@ class RunFolder:
         """Where figures are."""
         return self.path / "figures"
 
-    def save(self, result: Result, *, more: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, result: Result, *, more: Mapping[str, Any] | None = None, figures: Mapping[str, Figure] | None = None
+    ) -> None:
         """Save a finished run; ``config.json`` comes last and vouches for the rest.
 
         Parameters
@@ -145,12 +147,14 @@ class RunFolder:
             The fit.
         more
             Further parts of the report.
+        figures
+            Further figures, by file name.
         """
         recording = result.stored()
         save_tensors(self.path / MODEL, result.network.state_dict())
         save_tensors(self.path / RECORDING, recording_tensors(recording))
         write_atomically(self.path / HISTORY, lambda file: result.history_table().to_csv(file, index=False))
-        self._save_figures(result.figures())
+        self._save_figures({**result.figures(), **(figures or {})})
         save_json(self.path / REPORT, {**result.report(), **(more or {})}, non_finite_as_null=True)
         config = {
             "format": FORMAT,
