@@ -35,9 +35,8 @@ class PhasedProgress(Progress):
 
 def phase(trainer: Trainer) -> str:
     """Return what a trainer of `runs.fit` does, in words; under the literature's protocol the library says it."""
-    if "p_variance" in trainer.metrics:
+    if "p_variance" in trainer.metrics or not isinstance(trainer.network, Network):
         return ""
-    assert isinstance(trainer.network, Network)
     connected = any(layer.recurrent is not None for layer in trainer.network.named_layers().values())
     what = "the network" if connected else "the same without connections"
     purpose = "finding the number of epochs" if trainer.metrics else "for that many epochs on all of the training time"

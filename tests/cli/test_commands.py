@@ -33,9 +33,9 @@ def test_a_fit_from_the_shell_prints_its_report_and_says_what_it_does(recording,
 def test_the_report_shows_every_horizon_and_the_verdict(whole, capsys):
     assert main(["report", str(whole)]) == 0
     said = capsys.readouterr().out
-    report = load(whole).report
+    table, report = said.partition("\n\n")[0], load(whole).report
     for horizon, score in report["held_out"]["horizons"].items():
-        (row,) = (line for line in said.splitlines() if line.strip().startswith(f"{horizon} "))
+        (row,) = (line for line in table.splitlines() if line.strip().startswith(f"{horizon} "))
         assert f" {score['r2']:.3f} " in row
         assert f" {score['without_connections']:.3f} " in row
         assert f"{score['skill']['over']} {score['baselines'][score['skill']['over']]:.3f}" in row
