@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("--recordings", default=",".join(RECORDINGS))
     parser.add_argument("--neurons", default=",".join(NEURONS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=None, help="at most so many seconds per training")
+    parser.add_argument(
+        "--seconds", type=float, default=None, help="at most so many seconds to find the number of epochs"
+    )
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -67,7 +69,7 @@ def line(row: dict[str, Any]) -> str:
     cells = [f"{row['name']:7}", f"{row['neuron']:21}", f"{row['whole_fit_seconds']:6.0f} s"]
     for horizon, score in scores.items():
         skill = score["skill"]
-        low, high = skill["interval"]
+        low, high = skill["interval"] or (float("nan"), float("nan"))
         cells.append(
             f"{horizon}: {score['r2']:+.3f} (without {score['without_connections']:+.3f}, {skill['over']} "
             f"{score['baselines'][skill['over']]:+.3f}, skill {skill['value']:+.3f} [{low:+.3f}, {high:+.3f}])"

@@ -61,7 +61,7 @@ def _add_training(parser: Parser) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (%(default)s)")
     group.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs")
     group.add_argument(
-        "--seconds", type=float, metavar="S", help="at most so many seconds of training for each network"
+        "--seconds", type=float, metavar="S", help="at most so many seconds to find the number of epochs"
     )
     group.add_argument("--learning-rate", type=float, metavar="X", help="of the optimizer")
     group.add_argument("--warm-up", type=int, metavar="N", help="frames of a window that follow the data")

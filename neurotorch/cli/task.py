@@ -10,7 +10,7 @@ from neurotorch.cli.console import say
 from neurotorch.cli.parser import UsageError
 
 if TYPE_CHECKING:
-    from neurotorch.data import DeadNeurons, Recording
+    from neurotorch.data import Recording
     from neurotorch.runs import Blueprint, LiteraturePlan, TrainingPlan
     from neurotorch.runs.demo import Demo
 
@@ -110,20 +110,20 @@ def _alive(recording: Recording, args: argparse.Namespace) -> Recording:
         if dead := recording.dead():
             say(f"dropping neurons that are dead: {dead}")
         return recording
-    recording = _without(recording, recording.dead(), "", args)
+    recording = _without(recording, recording, "", args)
     if args.protocol == "literature":
         return recording
     train, _ = recording.split(held_out(args))
-    return _without(recording, train.dead(), " in the training part", args)
+    return _without(recording, train, " in the training part", args)
 
 
-def _without(recording: Recording, dead: DeadNeurons, where: str, args: argparse.Namespace) -> Recording:
+def _without(recording: Recording, part: Recording, where: str, args: argparse.Namespace) -> Recording:
+    dead = part.dead()
     if not dead:
         return recording
     if args.dead == "error":
         raise ValueError(f"Neurons are dead{where}: {dead}. Let them be dropped with --dead drop.")
-    kept = [name for name in recording.neurons if name not in set(dead.neurons)]
-    if not kept:
+    if len(dead.neurons) == len(recording.neurons):
         raise ValueError(f"All {len(recording.neurons)} neurons are dead{where} ({dead}): nothing is left to fit.")
     say(f"dropped neurons that are dead{where}: {dead}")
-    return recording.select(kept) if where else recording.drop_dead()
+    return recording.drop_dead(of=part)

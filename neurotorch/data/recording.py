@@ -249,7 +249,7 @@ class Recording:
         if constant:
             raise ValueError(
                 f"{len(constant)} neurons never change and have no standard deviation: {listed(constant)}. "
-                "Drop them with `drop_dead()` first."
+                "Drop them with `drop_dead()` first, or with `select(...)` where they change after `fit_on`."
             )
         mean, std = values.mean(axis=0), values.std(axis=0)
         step = {
@@ -267,15 +267,22 @@ class Recording:
         constant, nan = (tuple(self.neurons[index] for index in np.flatnonzero(flag)) for flag in flags)
         return DeadNeurons(constant=constant, nan=nan)
 
-    def drop_dead(self) -> Recording:
+    def drop_dead(self, *, of: Recording | None = None) -> Recording:
         """Drop the neurons that `dead` reports; the provenance names them.
+
+        Parameters
+        ----------
+        of : Recording, optional
+            A part of this recording whose dead neurons to drop, such as the training part; the whole unless given.
 
         Raises
         ------
         ValueError
-            If none would be left.
+            If none would be left, or `of` has other neurons.
         """
-        dead = self.dead()
+        if of is not None and of.neurons != self.neurons:
+            raise ValueError("`of` has other neurons than the recording: give a part of it, such as `split()[0]`.")
+        dead = (self if of is None else of).dead()
         keep = np.array([name not in set(dead.neurons) for name in self.neurons])
         if not keep.any():
             raise ValueError(f"All {len(self.neurons)} neurons are dead ({dead}): there is nothing to keep.")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotorch.core.checks import check_count
+from neurotorch.data.preprocessing import constant_neurons
 from neurotorch.data.recording import Recording
 from neurotorch.evaluation.bootstrap import LEAST_BLOCKS, ratio_interval
 from neurotorch.evaluation.forecaster import HORIZONS, Forecaster, origins_between
@@ -203,7 +204,7 @@ def _score(
 
 def _per_neuron(target: Array, prediction: Array, reference: Array) -> Array:
     """Return the R^2 of each neuron, NaN where the target never changes: a silent neuron must not stop the report."""
-    changes = np.ptp(target, axis=0) > 0
+    changes = ~constant_neurons(target)
     scores = np.full(target.shape[1], np.nan)
     scores[changes] = r_squared_per_neuron(target[:, changes], prediction[:, changes], reference=reference[changes])
     return scores

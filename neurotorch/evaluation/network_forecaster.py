@@ -15,6 +15,9 @@ from neurotorch.evaluation.forecaster import segment_starts
 from neurotorch.network.network import Network
 from neurotorch.network.simulate import forecast
 
+VALUES_AT_ONCE = 2**23
+"""Values of warm-up and forecast in one run of the network, 64 MiB: many origins go one block after the other."""
+
 
 class NetworkForecaster:
     """Forecasts by a network whose states were warmed up by forcing it on the recent past.
@@ -27,6 +30,11 @@ class NetworkForecaster:
         Frames of the past to force on, at most; fewer where the segment of an origin is younger.
     weights
         Effective weights by address, in place of the network's own: a lesion.
+
+    Notes
+    -----
+    A network with inputs is given those of the forecast frames too: they must be what was shown or injected, and no
+    measurement of the animal.
     """
 
     def __init__(self, network: Network, *, warm_up: int = 100, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -40,7 +48,10 @@ class NetworkForecaster:
         result = np.empty((len(origins), steps, recording.activity.shape[1]))
         for length in np.unique(known):
             rows = np.flatnonzero(known == length)
-            result[rows] = self._forecast(recording, origins[rows], int(length), steps)
+            size = max(1, VALUES_AT_ONCE // ((int(length) + steps) * result.shape[2]))
+            for first in range(0, len(rows), size):
+                block = rows[first : first + size]
+                result[block] = self._forecast(recording, origins[block], int(length), steps)
         return result
 
     def _forecast(self, recording: Recording, origins: NDArray[np.intp], known: int, steps: int) -> NDArray[np.float64]:
@@ -49,9 +60,12 @@ class NetworkForecaster:
         recent = torch.from_numpy(recording.activity[past]).to(like)
         inputs = None
         if recording.inputs is not None:
-            # Inputs after the origin are the experimenter's, not the brain's; past the end they stay as they were last.
+            # Inputs after the origin are the experimenter's, not the brain's. Past the end of the segment nothing is
+            # scored, and a missing frame may hold none: there they stay as they were last.
+            segments = np.asarray(recording.segments())
+            stops = segments[np.searchsorted(segments[:, 0], origins, side="right") - 1, 1]
             frames = np.concatenate([past, origins[None, :] + 1 + np.arange(steps)[:, None]])
-            inputs = torch.from_numpy(recording.inputs[np.minimum(frames, len(recording.inputs) - 1)]).to(like)
+            inputs = torch.from_numpy(recording.inputs[np.minimum(frames, stops - 1)]).to(like)
         forecasts = forecast(self.network, recent, steps, inputs=inputs, weights=self.weights)
         return forecasts.transpose(0, 1).double().cpu().numpy()
 

@@ -44,7 +44,7 @@ def _against_baselines(scores: Mapping[int, HorizonScore]) -> str:
     worse = [horizon for horizon, score in scores.items() if score.r2 < 0]
     if worse:
         text += f" At {_frames(worse)} it is worse than knowing each neuron's held-out mean (R² below 0)."
-    if not groups["gain"]:
+    if not groups["gain"] and (groups["tie"] or groups["loss"]):
         text += " It shows no skill that forecasts without a network do not have."
     return text
 

@@ -23,7 +23,7 @@ MARGIN = 0.1
 """Share of a bounded neuron's range that is left free below and above the training data."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blueprint:
     """One population of all recorded neurons, connected to each other but not to themselves.
 
@@ -52,6 +52,11 @@ class Blueprint:
     spectral_radius: float = 0.1
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.neuron, type) and issubclass(self.neuron, NeuronModel)):
+            raise TypeError(
+                f"`neuron` is of type {type(self.neuron).__name__}, but it must be the class of a model, such as "
+                "`WilsonCowan`: its constants are started from the recording. For a name there is `neuron_named(name)`."
+            )
         if self.excitatory is not None:
             check_fraction("excitatory", self.excitatory)
         if self.steps_per_frame is not None:
@@ -63,11 +68,16 @@ class Blueprint:
         """Network steps in a frame."""
         return self.steps_per_frame or (10 if self.neuron.emits == "spikes" else 1)
 
+    @property
+    def excitatory_share(self) -> float | None:
+        """Fraction of excitatory neurons, of the types that are stated if they are; None without Dale's law."""
+        return self.excitatory if self.dale is None else float((self.dale.signs > 0).double().mean())
+
     def to_json(self) -> dict[str, Any]:
         """Return the blueprint as plain values; types and mask are in the network's own description."""
         return {
             "neuron": name_of(self.neuron),
-            "excitatory": self.excitatory,
+            "excitatory": self.excitatory_share,
             "types": "given" if self.dale is not None else "random" if self.excitatory is not None else "none",
             "mask": "given" if self.mask is not None else "no self-connections",
             "steps_per_frame": self.steps,
@@ -100,6 +110,8 @@ class Blueprint:
     def _observation(self, model: NeuronModel, train: Recording) -> Observation:
         activity = train.activity[train.valid]
         low, high = (torch.from_numpy(x).float() for x in (activity.min(axis=0), activity.max(axis=0)))
+        # A neuron that is silent here may wake in what is left of the training part: it gets one unit of the recording.
+        high = torch.where(high > low, high, low + 1)
         if model.emits == "spikes":
             return self._calcium(low, high, train.dt)
         limits = model.limits()

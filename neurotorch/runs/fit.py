@@ -17,6 +17,7 @@ from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import held_out_figures
 from neurotorch.runs.report import held_out_report
+from neurotorch.runs.same_fit import check_same_fit
 from neurotorch.runs.training_plan import (
     CHECKPOINT_SECONDS,
     VALIDATION,
@@ -136,19 +137,22 @@ def fit(
     seed
         Of everything that is drawn.
     checkpoints
-        Folder for checkpoints; if it holds those of an interrupted fit with the same settings, that fit is continued.
+        Folder for checkpoints; if it holds those of an interrupted fit of the same, that fit is continued.
     callbacks
         Called while training.
 
     Raises
     ------
     ValueError
-        If the recording is too short, or has neurons that are constant or not finite in its training part.
+        If the recording is too short, has neurons that are constant or not finite in its training part, or the
+        checkpoints are of another fit.
     """
     check_fraction("held_out", held_out)
     train, _ = recording.split(held_out)
     scaled, start = recording.standardize(fit_on=train), train.frames
     training = scaled.window(0, start)
+    if checkpoints is not None:
+        check_same_fit(checkpoints, training, blueprint=blueprint, plan=plan, seed=seed)
     trained = _train(training, blueprint, plan, seed, True, checkpoints, callbacks)
     unconnected = _train(training, blueprint, plan, seed, False, checkpoints, callbacks)
     logger.info("fitting the baselines")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = "neurotorch-run-1"
 CONFIG, MODEL, REPORT, HISTORY = "config.json", "model.safetensors", "report.json", "history.csv"
-RECORDING = "recording.safetensors"
+RECORDING, ABLATION = "recording.safetensors", "ablation.csv"
 OURS = ".neurotorch-run"
 
 
@@ -154,7 +154,9 @@ class RunFolder:
         save_tensors(self.path / MODEL, result.network.state_dict())
         save_tensors(self.path / RECORDING, recording_tensors(recording))
         write_atomically(self.path / HISTORY, lambda file: result.history_table().to_csv(file, index=False))
-        self._save_figures({**result.figures(), **(figures or {})})
+        drawn = {**result.figures(), **(figures or {})}
+        self._remove_derived()
+        self._save_figures(drawn)
         save_json(self.path / REPORT, {**result.report(), **(more or {})}, non_finite_as_null=True)
         config = {
             "format": FORMAT,
@@ -172,8 +174,14 @@ class RunFolder:
         from neurotorch.runs.ablate import measure_of
         from neurotorch.runs.figures import ablation_figure
 
-        write_atomically(self.path / "ablation.csv", lambda file: table.to_csv(file, index=False))
+        write_atomically(self.path / ABLATION, lambda file: table.to_csv(file, index=False))
         self._save_figures({"ablation": ablation_figure(table, *measure_of(table))})
+
+    def _remove_derived(self) -> None:
+        """Remove table and figures of a run that was in the folder before: they say nothing of the new one."""
+        (self.path / ABLATION).unlink(missing_ok=True)
+        for figure in self.figures.glob("*.png"):
+            figure.unlink()
 
     def _save_figures(self, figures: Mapping[str, Figure]) -> None:
         from neurotorch.plotting import save_figure

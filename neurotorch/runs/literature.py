@@ -29,6 +29,7 @@ from neurotorch.network import Forcing, Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import literature_figures
 from neurotorch.runs.report import literature_report
+from neurotorch.runs.same_fit import check_same_fit
 from neurotorch.runs.training_plan import CHECKPOINT_SECONDS, raise_if_interrupted
 from neurotorch.training import Callback, Checkpoint, Curriculum, EarlyStopping, History, Trainer
 
@@ -87,7 +88,7 @@ class LiteraturePlan:
 
     def strength(self, progress: float) -> float:
         """Return the forcing at a progress in 0..1: it falls with the square of what is left of the fading."""
-        return self.forcing * max(0.0, 1 - progress / self.fading) ** 2
+        return 0.0 if progress >= self.fading else self.forcing * (1 - progress / self.fading) ** 2
 
     def learning_rate_factor(self, progress: float) -> float:
         """Return the factor of the learning rate: 1 while forcing fades, then falling to a fiftieth."""
@@ -173,18 +174,20 @@ def fit_literature(
     recording
         One unbroken segment. Dead neurons are dropped: the protocol says so.
     blueprint
-        The network to build: one step per frame, neurons that are observed directly.
+        The network to build: one step per frame, and a model that knows its `required_current`. It gets no inputs.
     plan
         How to train it.
     seed
         Of everything that is drawn.
     checkpoints
-        Folder for checkpoints; if it holds those of an interrupted fit with the same settings, that fit is continued.
+        Folder for checkpoints; if it holds those of an interrupted fit of the same, that fit is continued.
     callbacks
         Called while training.
     """
     prepared = prepare_literature(recording, sigma=plan.sigma)
     alive = recording.drop_dead() if prepared.dropped else recording
+    if checkpoints is not None:
+        check_same_fit(checkpoints, alive, blueprint=blueprint, plan=plan, seed=seed)
     logger.info("fitting %d neurons", len(alive.neurons))
     folders = [None, None] if checkpoints is None else [checkpoints / name for name in ("network", "time_shuffled")]
     trainer, network, free = _train(prepared.activity, alive, blueprint, plan, seed, folders[0], callbacks)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotorch.data import Recording
+from neurotorch.data.preprocessing import constant_neurons
 from neurotorch.evaluation import (
     LiteratureCompanions,
     literature_companions,
@@ -119,7 +120,7 @@ def network_part(network: Network, blueprint: Blueprint) -> dict[str, Any]:
     """Return what the report says of the network."""
     return {
         "neuron": name_of(blueprint.neuron),
-        "excitatory": blueprint.excitatory,
+        "excitatory": blueprint.excitatory_share,
         "types": blueprint.to_json()["types"],
         "parameters": sum(p.numel() for p in network.parameters()),
         "dt": network.dt,
@@ -131,7 +132,7 @@ def p_variance_part(
     target: NDArray[np.float64], prediction: NDArray[np.float64], names: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return p-variance, global and per neuron; None for a neuron that does not change over the target."""
-    changes = np.ptp(target, axis=0) > 0
+    changes = ~constant_neurons(target)
     per_neuron: NDArray[np.float64] = np.full(target.shape[1], np.nan)
     per_neuron[changes] = p_variance_per_neuron(target[:, changes], prediction[:, changes])
     return {

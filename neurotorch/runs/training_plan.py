@@ -37,7 +37,8 @@ class TrainingPlan:
     batch_size, batches
         Windows in a batch, batches in an epoch.
     epochs, patience, seconds
-        Training stops after so many epochs, so many without improvement, or so many seconds.
+        The search for the number of epochs stops after so many epochs, so many without improvement, or so many seconds;
+        training anew takes as long as its best part did.
     learning_rate, weight_decay, clip
         Of AdamW; the decay acts on connections only. `clip` is the largest norm of the gradient.
     validation

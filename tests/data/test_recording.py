@@ -345,3 +345,24 @@ def test_a_window_holds_its_frames_and_no_others(recording, data):
     part = recording.window(start, stop)
     np.testing.assert_array_equal(frame_numbers(part), frame_numbers(recording)[start:stop])
     np.testing.assert_array_equal(part.valid, recording.valid[start:stop])
+
+
+def test_a_neuron_that_wakes_after_the_training_part_is_to_be_left_out_by_name():
+    activity = np.random.default_rng(0).normal(size=(20, 3))
+    activity[:16, 1] = 2.0
+    recording = Recording(activity, dt=0.5)
+    with pytest.raises(ValueError, match=r"'1'.*select"):
+        recording.standardize(fit_on=recording.window(0, 16))
+
+
+def test_neurons_that_are_dead_in_a_part_can_be_dropped_from_the_whole() -> None:
+    activity = np.random.default_rng(0).normal(size=(20, 3))
+    activity[:16, 1] = 2.0
+    whole = Recording(activity, 0.1, neurons=("a", "b", "c"))
+    train, _ = whole.split(0.2)
+    assert not whole.dead()
+    dropped = whole.drop_dead(of=train)
+    assert dropped.neurons == ("a", "c")
+    assert dropped.provenance["steps"][-1]["constant"] == ("b",)
+    with pytest.raises(ValueError, match="other neurons"):
+        whole.drop_dead(of=train.select(["a"]))

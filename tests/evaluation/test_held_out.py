@@ -148,6 +148,15 @@ def test_a_horizon_longer_than_the_held_out_part_is_null_with_a_reason(recording
     assert "too short to score 16 frames ahead" in verdict(result)
 
 
+def test_a_neuron_that_changes_by_rounding_alone_has_no_score_of_its_own(recording, baselines):
+    activity = recording.activity.copy()
+    activity[START:, 2] = 0.3 + 5.6e-17 * (np.arange(recording.frames - START) % 2)
+    assert np.ptp(activity[START:, 2]) > 0
+    rounded = Recording(activity, recording.dt, trials=recording.trials, missing=recording.missing)
+    score = evaluate_held_out(rounded, START, forecaster=baselines["ar"], baselines=baselines).horizons[4]
+    assert np.isnan(score.r2_per_neuron).tolist() == [False, False, True, False, False]
+
+
 def test_a_neuron_that_is_silent_on_held_out_time_does_not_stop_the_report(recording):
     activity = np.where(np.isnan(recording.activity), 0, recording.activity)
     activity[START:, 1] = 0.25

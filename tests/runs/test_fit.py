@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +126,70 @@ def test_a_window_longer_than_the_recording_says_both_numbers() -> None:
         match="500 frames of warm-up and 4 free ones, 504 in all, but the longest segment to train on has 154",
     ):
         fit(recording(), blueprint(neuron_named("wilson-cowan")), plan=plan)
+
+
+def test_a_neuron_that_is_silent_until_validation_does_not_stop_the_fit() -> None:
+    whole = recording()
+    activity = whole.activity.copy()
+    activity[:160, 2] = 1.0  # of 192 frames of training, 154 of them before validation
+    result = fit(dataclasses.replace(whole, activity=activity), blueprint(neuron_named("wilson-cowan")), plan=PLAN)
+    assert all(np.isfinite(score.r2) for score in result.held_out.horizons.values())
+
+
+def test_inputs_that_are_unknown_in_missing_frames_reach_no_forecast() -> None:
+    whole = recording()
+    inputs = np.random.default_rng(1).normal(size=(whole.frames, 2))
+    missing = np.zeros(whole.frames, dtype=bool)
+    missing[[60, 215]] = True  # one in training, one held out
+    inputs[missing] = np.nan
+    shown = dataclasses.replace(whole, inputs=inputs, missing=missing)
+    result = fit(shown, blueprint(neuron_named("wilson-cowan")), plan=PLAN)
+    assert all(np.isfinite(score.r2) for score in result.held_out.horizons.values())
+
+
+def test_origins_forecast_in_blocks_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, origins = recording(), np.arange(40, 75)
+    network = blueprint(neuron_named("wilson-cowan")).build(whole, seed=0)
+    at_once = NetworkForecaster(network, warm_up=20).forecast(whole, origins, 4)
+    monkeypatch.setattr("neurotorch.evaluation.network_forecaster.VALUES_AT_ONCE", 24 * 6 * 10)
+    in_blocks = NetworkForecaster(network, warm_up=20).forecast(whole, origins, 4)
+    np.testing.assert_allclose(in_blocks, at_once, rtol=1e-5)  # float32: products of other shapes round differently
+
+
+@pytest.mark.parametrize("neuron", [neuron_named("wilson-cowan")(), "wilson-cowan"])
+def test_a_blueprint_takes_the_class_of_a_model(neuron: object) -> None:
+    with pytest.raises(TypeError, match="the class of a model"):
+        Blueprint(neuron=neuron)  # type: ignore[arg-type]
+
+
+def test_stated_types_are_reported_and_not_the_default_fraction() -> None:
+    result = fit(recording(), Blueprint(dale=Dale(torch.tensor([1.0, 1, 1, -1, -1, -1]))), plan=PLAN)
+    assert result.report()["network"]["excitatory"] == 0.5
+    assert result.settings()["blueprint"]["excitatory"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"recording": recording(seed=1)}, "recording"),
+        ({"blueprint": Blueprint(dale=Dale(torch.tensor([1.0, 1, 1, -1, -1, -1])))}, "dale, .*neuron"),
+        ({"plan": dataclasses.replace(PLAN, free=5)}, "free"),
+    ],
+)
+def test_checkpoints_of_another_fit_are_not_taken_for_those_of_this_one(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    arguments = {
+        "recording": recording(),
+        "blueprint": blueprint(neuron_named("wilson-cowan")),
+        "plan": PLAN,
+        "seed": 0,
+        "checkpoints": tmp_path,
+    }
+    first = fit(**arguments)  # type: ignore[arg-type]
+    again = fit(**arguments)  # type: ignore[arg-type]
+    for a, b in zip(first.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match=f"another fit, which differs in .*{named}"):
+        fit(**{**arguments, **changes})  # type: ignore[arg-type]

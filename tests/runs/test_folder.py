@@ -122,6 +122,14 @@ def test_a_run_is_replaced_only_when_asked_for(result: Fit, folder: Path) -> Non
     assert load(folder).config["seed"] == 7
 
 
+def test_nothing_derived_from_an_earlier_run_stays_beside_a_new_one(result: Fit, folder: Path) -> None:
+    RunFolder(folder).save_ablation(nt.ablate(load(folder), [weakest], points=2))
+    nt.save(dataclasses.replace(result, seed=7), folder, overwrite=True)
+    assert not (folder / "ablation.csv").exists()
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert names == {"traces.png", "learning.png", "horizons.png", "weights.png"}
+
+
 def test_an_ablation_removes_exact_counts_and_leaves_the_network_alone(folder: Path) -> None:
     run = load(folder)
     before = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}

@@ -45,6 +45,7 @@ def test_the_forcing_of_the_plan_fades_to_nothing() -> None:
     plan = dataclasses.replace(LITERATURE, forcing=0.2, fading=0.5)
     strengths = [plan.strength(progress) for progress in (0.0, 0.25, 0.5, 0.9)]
     assert strengths == pytest.approx([0.2, 0.05, 0.0, 0.0])
+    assert dataclasses.replace(plan, fading=0.0).strength(0.0) == 0
 
 
 def test_the_report_names_the_neurons_that_were_dropped() -> None:

@@ -1,0 +1,59 @@
+"""Whether checkpoints are those of the fit that is to be continued."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurotorch.core.storage import load_json, save_json
+from neurotorch.data import Recording
+
+if TYPE_CHECKING:
+    from neurotorch.runs.blueprint import Blueprint
+    from neurotorch.runs.literature import LiteraturePlan
+    from neurotorch.runs.training_plan import TrainingPlan
+
+FIT = "fit.json"
+"""In the folder of checkpoints: what the numbers of the fit depend on."""
+
+
+def check_same_fit(
+    folder: Path, recording: Recording, *, blueprint: Blueprint, plan: TrainingPlan | LiteraturePlan, seed: int
+) -> None:
+    """Write down what is fitted to what, or compare it with what `folder` says of the checkpoints in it.
+
+    Raises
+    ------
+    ValueError
+        If they are of another fit: continued, its parameters would be reported as this one's.
+    """
+    dale, mask = blueprint.dale, blueprint.mask
+    settings = {
+        "recording": _sha256(recording.activity, recording.missing, recording.inputs, recording.trials, recording.dt),
+        "seed": seed,
+        **blueprint.to_json(),
+        "dale": None if dale is None else _sha256(dale.signs.cpu().numpy()) + str(dale.magnitude),
+        "mask": None if mask is None else _sha256(np.asarray(mask)),
+        **asdict(plan),
+    }
+    if not (folder / FIT).exists():
+        save_json(folder / FIT, settings)
+        return
+    before = load_json(folder / FIT)
+    other = sorted(name for name in before.keys() | settings.keys() if before.get(name) != settings.get(name))
+    if other:
+        raise ValueError(
+            f"The checkpoints in {folder} are of another fit, which differs in {', '.join(other)}: continue that with "
+            "the arguments it was begun with, or give another folder."
+        )
+
+
+def _sha256(*parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    return digest.hexdigest()
