@@ -236,7 +236,7 @@ def _train(
     stopping = EarlyStopping("p_variance", higher_is_better=True, seconds=plan.seconds)
     curriculum = Curriculum(plan.learning_rate_factor)
     metrics = {"p_variance": lambda network, data: p_variance(activity, free_run(network, data))}
-    saving = [] if folder is None else [Checkpoint(folder, every_seconds=CHECKPOINT_SECONDS)]
+    saving = [] if folder is None else [Checkpoint(folder, every_epochs=plan.epochs, every_seconds=CHECKPOINT_SECONDS)]
     trainer = Trainer(rule, callbacks=[curriculum, stopping, *callbacks, *saving], metrics=metrics)
     saved = folder if folder is not None and has_state(folder) else None
     trainer.fit(_GrowingSegments(target, plan, seed), target, epochs=plan.epochs, resume_from=saved)
