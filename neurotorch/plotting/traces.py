@@ -44,6 +44,7 @@ def plot_traces(
     names: Sequence[str] | None = None,
     model_label: str = "model",
     quantity: str = "activity",
+    score_label: str = "held-out R²",
     neurons: Mapping[str, int] | None = None,
     window: tuple[int, int] | None = None,
     axes: Sequence[Axes] | None = None,
@@ -61,13 +62,15 @@ def plot_traces(
     split
         The first held-out frame, 0 to the number of frames.
     scores
-        ``(neuron,)`` held-out R² of each neuron, NaN where it has none.
+        ``(neuron,)`` score of each neuron, such as its held-out R²; NaN where it has none.
     names
         Of all neurons; ``neuron 0``, ``neuron 1``, ... unless given.
     model_label
         What the model's trace is, such as ``"8-frame forecast"``.
     quantity
         Label of the vertical axes, with its unit, such as ``"ΔF/F"``.
+    score_label
+        What `scores` are, as the titles say it.
     neurons
         Which to show: a word for each and its index. The best, the median and the worst by score unless given.
     window
@@ -91,7 +94,7 @@ def plot_traces(
             plot_trace(x[:, index], y[:, index], dt=dt, split=split, model_label=model_label, window=window, ax=ax)
             ax.set_ylabel(quantity)
             word = labels[index] if rank == "only" else f"{rank}: {labels[index]}"
-            ax.set_title(f"{word}, held-out R² = {number(values[index])}", loc="left")
+            ax.set_title(f"{word}, {score_label} = {number(values[index])}", loc="left")
             if ax is not stack[-1]:
                 ax.set_xlabel("")
                 ax.tick_params(labelbottom=False)

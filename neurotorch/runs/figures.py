@@ -68,6 +68,7 @@ def literature_figures(fit: LiteratureFit) -> dict[str, Figure]:
         names=fit.recording.neurons,
         model_label="free run",
         quantity="smoothed, 0..1",
+        score_label="in-sample p-variance",
     )
     learning = plot_learning(fit.history.to_frame(), scores=["p_variance"], score_label="global p-variance")
     return {"traces": traces[0].figure, "learning": learning[0].figure, **weight_figure(fit.network)}  # type: ignore[dict-item]

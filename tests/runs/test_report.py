@@ -68,3 +68,9 @@ def test_an_interrupted_fit_under_the_protocol_of_the_literature_continues_bit_f
     for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(a, b)
     assert whole.shuffled_p_variance == resumed.shuffled_p_variance
+
+
+def test_the_figure_of_an_in_sample_score_does_not_call_it_held_out() -> None:
+    figures = fit_literature(recording(), blueprint(WilsonCowan), plan=LITERATURE).figures()
+    titles = [ax.get_title(loc="left") for ax in figures["traces"].axes]
+    assert all("in-sample p-variance" in title and "held-out" not in title for title in titles)
