@@ -5,7 +5,7 @@
 
 Fits every neuron model to fish 1 of the zebrafish regions, the tectum and the worm with the defaults of
 `neurotorch fit`, under Dale's law with random types, and writes the held-out scores with their intervals. Settings were
-chosen on validation time of fish 1 and the worm. One thread; run it alone, since times are reported.
+chosen on validation time of fish 1 and fish 2. One thread; run it alone, since times are reported.
 """
 
 from __future__ import annotations
