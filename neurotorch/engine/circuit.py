@@ -44,12 +44,15 @@ class Population(NamedTuple):
 class Link(NamedTuple):
     """A linear connection between populations `pre` and `post`, numbered in the order in which a step visits them.
 
-    Where ``pre < post`` activity arrives within the step, otherwise one step later. `weight` is ``(post, pre)``.
+    Where ``pre < post`` activity arrives within the step, otherwise one step later. `weight` is ``(post, pre)``. With
+    `detached`, what arrives is a constant: the weight gets its gradient, the activity of `pre` none. A circuit whose
+    delayed links are all detached is the graph of e-prop.
     """
 
     pre: int
     post: int
     weight: Tensor
+    detached: bool = False
 
     @property
     def delayed(self) -> bool:
@@ -84,7 +87,8 @@ def summed_current(
     """Return the current into population `post` in one step: ``I + sum W z``, `z` of this step or the one before."""
     for link in links:
         if link.post == post:
-            external = external + functional.linear(before[link.pre] if link.delayed else now[link.pre], link.weight)
+            activity = before[link.pre] if link.delayed else now[link.pre]
+            external = external + functional.linear(activity.detach() if link.detached else activity, link.weight)
     return external
 
 

@@ -38,7 +38,7 @@ def run_block(
     found: list[Found] = []
     for index in range(len(locals_) - 1, -1, -1):
         g_z, emitted = _emitted(plan, index, locals_[index], received[index], links, currents)
-        outgoing = [(link, currents[link.post]) for link in links if link.pre == index]
+        outgoing = [(link, currents[link.post]) for link in links if link.pre == index and not link.detached]
         for link, current in outgoing:
             assert g_z is not None
             plan.add_product(
@@ -63,7 +63,7 @@ def _emitted(
     plan: Plan, index: int, local: Local, received: Received, links: Sequence[Link], currents: Sequence[Tensor]
 ) -> tuple[int | None, Tensor | None]:
     """Begin the gradient of emitted activity with that of the loss; return its operand, and its sequence if wanted."""
-    if received.emitted is None and not any(link.pre == index for link in links):
+    if received.emitted is None and not any(link.pre == index and not link.detached for link in links):
         return None, None
     shape = currents[index].shape[1:]
     stored = None

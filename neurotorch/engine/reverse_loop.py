@@ -91,7 +91,7 @@ def through_links(
     for gradients, delayed in ((after, True), (now, False)):
         for link in links:
             gradient = gradients[link.post]
-            if link.pre == index and link.delayed == delayed and gradient is not None:
+            if link.pre == index and not link.detached and link.delayed == delayed and gradient is not None:
                 product = gradient @ link.weight
                 total = product if total is None else total + product
     return total

@@ -3,7 +3,21 @@
 from neurotorch.learning.base import BatchReport, LearningRule
 from neurotorch.learning.bptt import BPTT
 from neurotorch.learning.forcing_plan import ForcingPlan, WarmUp
+from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.least_squares import warm_start
-from neurotorch.learning.losses import Loss, MeanSquaredError
+from neurotorch.learning.losses import Loss, MeanSquaredError, SummedLoss
+from neurotorch.learning.penalty import Penalty
 
-__all__ = ["BPTT", "BatchReport", "ForcingPlan", "LearningRule", "Loss", "MeanSquaredError", "WarmUp", "warm_start"]
+__all__ = [
+    "BPTT",
+    "BatchReport",
+    "ForcingPlan",
+    "GradientRule",
+    "LearningRule",
+    "Loss",
+    "MeanSquaredError",
+    "Penalty",
+    "SummedLoss",
+    "WarmUp",
+    "warm_start",
+]

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
-from neurotorch.core.checks import check_positive
 from neurotorch.data.windows import Batch
-from neurotorch.learning.base import BatchReport, LearningRule
+from neurotorch.learning.base import BatchReport
 from neurotorch.learning.forcing_plan import ForcingPlan
+from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.losses import Loss
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
 
 
-class BPTT(LearningRule):
+class BPTT(GradientRule):
     """Backpropagation through time: the exact gradient of the loss over whole windows.
 
     Parameters
@@ -52,15 +51,9 @@ class BPTT(LearningRule):
         forcing: ForcingPlan | None = None,
         clip: float | None = None,
     ) -> None:
-        self.network: Network = network
-        self.loss, self.optimizer, self.forcing = loss, optimizer, forcing
-        self.clip = None if clip is None else check_positive("clip", clip)
+        super().__init__(network, optimizer=optimizer, clip=clip)
+        self.loss, self.forcing = loss, forcing
         self.progress = 0.0
-        own = {id(parameter) for parameter in network.parameters()}
-        if any(id(p) not in own for group in optimizer.param_groups for p in group["params"]):
-            raise ValueError(
-                "The optimizer holds parameters that are not the network's: build it with network.parameters()."
-            )
 
     def compute(self, batch: Batch) -> BatchReport:
         """Write the gradient of the loss on `batch` to ``parameter.grad``."""
@@ -77,19 +70,11 @@ class BPTT(LearningRule):
         loss.backward()
         return BatchReport(float(loss.detach()), samples=samples)
 
-    def apply(self) -> None:
-        """Clip the gradient, step the optimizer, then move parameters back into their constraints."""
-        if self.clip is not None:
-            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, self.clip)
-        self.optimizer.step()
-        self.network.project_()
-
     def state_dict(self) -> dict[str, Any]:
         """Return optimizer state and progress."""
-        return {"optimizer": self.optimizer.state_dict(), "progress": self.progress}
+        return {**super().state_dict(), "progress": self.progress}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        super().load_state_dict(state)
         self.progress = float(state["progress"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -18,11 +18,24 @@ class Loss(Protocol):
         ...
 
 
+@runtime_checkable
+class SummedLoss(Loss, Protocol):
+    """A loss that is a sum over time, so that it can be taken part by part, as a window comes in."""
+
+    def part(self, output: Tensor, target: Tensor, *, start: int, frames: int) -> Tensor:
+        """Return what some frames of a window, from frame `start` on, add to the loss of the whole.
+
+        `output` and `target` hold those frames alone; `frames` is the length of the window. The parts of a window add
+        up to the loss of the whole.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class MeanSquaredError:
     """``mean of (output - target)^2`` over time, batch and neuron, after the first `skip` frames.
 
-    The first predictions of a window are made from a state at rest: skip them.
+    The first predictions of a window are made from a state at rest: skip them. It is a `SummedLoss`.
     """
 
     skip: int = 0
@@ -32,8 +45,13 @@ class MeanSquaredError:
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
+        return self.part(output, target, start=0, frames=len(output))
+
+    def part(self, output: Tensor, target: Tensor, *, start: int, frames: int) -> Tensor:
+        """Return what the frames from `start` on add to the loss of a window of `frames` frames."""
         if output.shape != target.shape:
             raise ValueError(f"The output is {tuple(output.shape)}, but the target is {tuple(target.shape)}.")
-        if self.skip >= len(output):
-            raise ValueError(f"The loss skips {self.skip} frames, but the window has only {len(output)}.")
-        return (output[self.skip :] - target[self.skip :]).square().mean()
+        if self.skip >= frames:
+            raise ValueError(f"The loss skips {self.skip} frames, but the window has only {frames}.")
+        first = max(0, self.skip - start)
+        return (output[first:] - target[first:]).square().sum() / ((frames - self.skip) * output[0].numel())

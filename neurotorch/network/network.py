@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
 from neurotorch.core.checks import check_positive, nearest
-from neurotorch.engine import Link, Run, adjoint
+from neurotorch.engine import Link, Population, Run, adjoint
 from neurotorch.network.checks import (
     check_activity_finite,
     check_inputs_finite,
@@ -88,6 +88,7 @@ class Network(nn.Module):
         frames: int | None = None,
         forcing: Forcing | None = None,
         weights: Mapping[str, Tensor] | None = None,
+        detach_recurrent: bool = False,
     ) -> tuple[Tensor, NetworkState]:
         """Run the network.
 
@@ -103,6 +104,9 @@ class Network(nn.Module):
             Data that the last layer is pulled to.
         weights
             Effective weights by address, in place of the network's own: a lesion.
+        detach_recurrent
+            Whether gradients take activity that arrives a step later, by recurrent connections and feedback, as a
+            constant. The result is the same; its gradient is that of e-prop.
 
         Returns
         -------
@@ -111,7 +115,9 @@ class Network(nn.Module):
         state
             Where the network ended.
         """
-        run = self.run(inputs, state, frames=frames, forcing=forcing, weights=weights)
+        run = self.run(
+            inputs, state, frames=frames, forcing=forcing, weights=weights, detach_recurrent=detach_recurrent
+        )
         return run.output, run.state
 
     def run(
@@ -124,6 +130,7 @@ class Network(nn.Module):
         weights: Mapping[str, Tensor] | None = None,
         noise: Mapping[str, Tensor] | None = None,
         record: bool = False,
+        detach_recurrent: bool = False,
     ) -> NetworkRun:
         """Run the network as `forward` does and return everything.
 
@@ -136,7 +143,10 @@ class Network(nn.Module):
         weight = self._weights(weights)
         states, runs = [], []
         for group in self._groups():
-            group_runs = self._run_group(group, activity, state, weight, steps, batch, forcing, noise or {}, record)
+            populations, links = self._circuit(group, activity, state, weight, steps, batch, forcing, noise or {})
+            if detach_recurrent:
+                links = [link._replace(detached=link.delayed) for link in links]
+            group_runs = adjoint.scan(populations, links, record=record)
             for index, run in zip(group, group_runs, strict=True):
                 check_activity_finite(list(self.layers)[index], run)
                 states.append(LayerState(run.state, run.emitted[-1]))
@@ -203,7 +213,7 @@ class Network(nn.Module):
             start = stop
         return groups
 
-    def _run_group(
+    def _circuit(
         self,
         group: range,
         activity: Tensor | None,
@@ -213,8 +223,8 @@ class Network(nn.Module):
         batch: int,
         forcing: Forcing | None,
         noise: Mapping[str, Tensor],
-        record: bool,
-    ) -> tuple[Run, ...]:
+    ) -> tuple[list[Population], list[Link]]:
+        """Return a group of layers as the engine takes it."""
         names = list(self.layers)
         populations, links = [], []
         for place, index in enumerate(group):
@@ -240,7 +250,7 @@ class Network(nn.Module):
         for (source, target), address in zip(self._loops, self.feedback, strict=True):
             if target in group:
                 links.append(Link(source - group.start, target - group.start, weights[address]))
-        return adjoint.scan(populations, links, record=record)
+        return populations, links
 
     def _layer(self, index: int) -> Layer:
         layer = list(self.layers.values())[index]

@@ -22,6 +22,17 @@ def test_skipped_frames_count_neither_in_the_loss_nor_in_its_gradient(generator)
     torch.testing.assert_close(gradient[2:], (2 * (output - target) / 60)[2:].detach(), rtol=1e-14, atol=0)
 
 
+def test_the_parts_of_a_window_add_up_to_its_loss(generator):
+    output, target = torch.randn(2, 7, 3, 4, generator=generator, dtype=torch.float64)
+    loss = MeanSquaredError(skip=2)
+    for length in (1, 2, 3, 7):
+        parts = [
+            loss.part(output[start : start + length], target[start : start + length], start=start, frames=7)
+            for start in range(0, 7, length)
+        ]
+        assert sum(parts).item() == pytest.approx(loss(output, target).item(), rel=1e-14)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
