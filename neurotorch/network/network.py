@@ -193,6 +193,8 @@ class Network(nn.Module):
             connection.project_()
         for layer in self.named_layers().values():
             layer.neuron.project_(self.dt)
+        if self.observation is not None and self.observation.instrument is not None:
+            self.observation.instrument.project_(self.dt)
 
     def dale_violations(self) -> int:
         """Return how many effective weights have a sign that Dale's law forbids."""
@@ -288,6 +290,8 @@ class Network(nn.Module):
             before = name
         if self.observation is not None:
             self.observation.check_neurons(self.neurons)
+            if self.observation.instrument is not None:
+                check_stable("the instrument", self.observation.instrument, self.dt)
 
     def _ends(self, address: str) -> tuple[int, int]:
         """Return the indices of source and target of a feedback address."""

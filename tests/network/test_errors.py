@@ -38,6 +38,10 @@ BUILDING = {
         lambda: Network({"a": rate()}, dt=0.2),
         r"`dt` is 0.2 s, but a time constant of layer 'a' is 0.1 s.*use dt <= 0.1",
     ),
+    "dt longer than a time constant of the instrument": (
+        lambda: single(observation=Observation(FiringRate(0.01))),
+        r"`dt` is 0.02 s, but a time constant of the instrument is 0.01 s.*use dt <= 0.01",
+    ),
     "layer without a name": (lambda: Network({"": rate()}, dt=0.02), r"named '', but a name is not empty"),
     "layer with a dot in its name": (lambda: Network({"a.b": rate()}, dt=0.02), r"named 'a.b'.*divide the addresses"),
     "layer with an arrow in its name": (lambda: Network({"a -> b": rate()}, dt=0.02), r"named 'a -> b'.*divide"),

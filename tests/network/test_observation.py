@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from neurotorch.network import Forcing, Observation, forecast, simulate
+from neurotorch.network import Forcing, Layer, Network, Observation, forecast, simulate
 from neurotorch.neurons import LIF, Calcium, FiringRate, LeakyIntegrator, MultiTimescaleRate, WilsonCowan, learned
 from tests.network.builders import DOUBLE, draw, layer, network
 
@@ -265,3 +265,14 @@ def test_gradients_of_a_forced_fit_reach_gain_offset_nudge_and_instrument(genera
     assert torch.autograd.gradcheck(
         output, tuple(parameter.detach().clone().requires_grad_() for parameter in named.values())
     )
+
+
+def test_learned_constants_of_an_instrument_are_projected_too():
+    instrument = FiringRate(learned(torch.full((1,), 0.03)))
+    network = Network({"cortex": Layer(LIF(), 1)}, dt=0.02, observation=Observation(instrument))
+    with torch.no_grad():
+        for parameter in instrument.parameters():
+            parameter.sub_(5)  # whatever map keeps it positive, this is far below 0.02 s
+    assert float(instrument.tau()) < 0.02
+    network.project_()
+    assert float(instrument.tau()) == pytest.approx(0.02, rel=1e-6)
