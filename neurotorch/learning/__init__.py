@@ -6,7 +6,9 @@ from neurotorch.learning.forcing_plan import ForcingPlan, WarmUp
 from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.least_squares import warm_start
 from neurotorch.learning.losses import Loss, MeanSquaredError, SummedLoss
+from neurotorch.learning.non_finite import NonFiniteError
 from neurotorch.learning.penalty import Penalty
+from neurotorch.learning.truncated_bptt import TruncatedBPTT
 
 __all__ = [
     "BPTT",
@@ -16,8 +18,10 @@ __all__ = [
     "LearningRule",
     "Loss",
     "MeanSquaredError",
+    "NonFiniteError",
     "Penalty",
     "SummedLoss",
+    "TruncatedBPTT",
     "WarmUp",
     "warm_start",
 ]

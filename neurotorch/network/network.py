@@ -18,6 +18,7 @@ from neurotorch.network.checks import (
     check_stable,
 )
 from neurotorch.network.forcing import Forcing
+from neurotorch.network.freezing import set_trainable
 from neurotorch.network.layer import Layer, LayerState
 from neurotorch.network.observation import Observation
 
@@ -186,15 +187,32 @@ class Network(nn.Module):
         """Return the state at rest."""
         return tuple(self._initial(index, batch) for index in range(len(self.layers)))
 
+    def freeze(self, *addresses: str) -> None:
+        """Keep training from moving parts of the network.
+
+        A part is a layer (``"cortex"``), its neurons or bias (``"cortex.neuron"``, ``"cortex.bias"``), a connection by
+        its address (``"readout.inputs"``, ``"readout -> cortex"``), or the ``"observation"``. Its parameters get no
+        gradient any more, and neither learning rules nor `project_` move them. What is frozen is part of the state of a
+        learning rule, not of the network's `state_dict`.
+        """
+        set_trainable(self._parts(), addresses, trainable=False)
+
+    def unfreeze(self, *addresses: str) -> None:
+        """Let training move parts of the network again, named as in `freeze`."""
+        set_trainable(self._parts(), addresses, trainable=True)
+
     @torch.no_grad()
     def project_(self) -> None:
-        """Move parameters back into their constraints; learning rules call it after every update."""
+        """Move parameters that are not frozen back into their constraints; rules call it after every update."""
+        frozen = [(parameter, parameter.clone()) for parameter in self.parameters() if not parameter.requires_grad]
         for connection in self.connections().values():
             connection.project_()
         for layer in self.named_layers().values():
             layer.neuron.project_(self.dt)
         if self.observation is not None and self.observation.instrument is not None:
             self.observation.instrument.project_(self.dt)
+        for parameter, kept in frozen:
+            parameter.copy_(kept)
 
     def dale_violations(self) -> int:
         """Return how many effective weights have a sign that Dale's law forbids."""
@@ -203,6 +221,16 @@ class Network(nn.Module):
             for connection in self.connections().values()
             if connection.dale is not None
         )
+
+    def _parts(self) -> dict[str, nn.Module]:
+        """Return what can be frozen, by address; a layer that is named "observation" hides the observation."""
+        parts: dict[str, nn.Module] = {} if self.observation is None else {"observation": self.observation}
+        parts.update(self.named_layers())
+        for name, layer in self.named_layers().items():
+            parts[f"{name}.neuron"] = layer.neuron
+            if layer.bias is not None:
+                parts[f"{name}.bias"] = layer.bias
+        return {**parts, **self.connections()}
 
     def _groups(self) -> list[range]:
         """Return runs of consecutive layers; those that share a loop run together."""

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import torch
 from torch import nn
 
-from neurotorch.learning.base import BatchReport
+from neurotorch.learning.base import BatchReport, LearningRule
+from neurotorch.learning.non_finite import NonFiniteError, check_gradients, is_finite
+
+__all__ = ["NonFiniteError", "check_loss", "computed"]
 
 
-class NonFiniteError(ArithmeticError):
-    """A loss or a gradient became NaN or infinite."""
+def computed(rule: LearningRule, batch: Any, *, epoch: int, number: int) -> BatchReport:
+    """Return what `rule` reports of `batch`, batch `number` (from 0) of an epoch, with loss and gradients all finite.
+
+    Raises
+    ------
+    NonFiniteError
+        If they are not. One that the rule itself raised, as a rule does that makes updates on its way, gets a note
+        with epoch and batch.
+    """
+    try:
+        report = rule.compute(batch)
+    except ArithmeticError as error:
+        error.add_note(f"This was in epoch {epoch + 1}, batch {number + 1}.")
+        raise
+    check_loss(report, rule.network, epoch=epoch, batch=number)
+    check_gradients(rule.network, where=f"in epoch {epoch + 1}, batch {number + 1}")
+    return report
 
 
 def check_loss(report: BatchReport, network: nn.Module, *, epoch: int, batch: int) -> None:
@@ -19,24 +37,9 @@ def check_loss(report: BatchReport, network: nn.Module, *, epoch: int, batch: in
     values = {"loss": report.loss, **report.terms}
     bad = [f"`{name}` is {value}" for name, value in values.items() if not math.isfinite(value)]
     if bad:
-        names = [name for name, parameter in network.named_parameters() if not _is_finite(parameter)]
+        names = [name for name, parameter in network.named_parameters() if not is_finite(parameter)]
         cause = f"these parameters hold NaN or infinity: {names}" if names else "all parameters are finite"
         raise NonFiniteError(
             f"{', '.join(bad)} in epoch {epoch + 1}, batch {batch + 1}; {cause}. Look at the data of that batch, "
             "lower the learning rate, or clip the gradients."
         )
-
-
-def check_gradients(network: nn.Module, *, epoch: int, batch: int) -> None:
-    """Raise `NonFiniteError` if a gradient is not finite, naming its parameter."""
-    for name, parameter in network.named_parameters():
-        if parameter.grad is not None and not _is_finite(parameter.grad):
-            count = int((~torch.isfinite(parameter.grad)).sum())
-            raise NonFiniteError(
-                f"The gradient of `{name}` holds {count} NaN or infinite values (of {parameter.grad.numel()}) in epoch "
-                f"{epoch + 1}, batch {batch + 1}: lower the learning rate, train on shorter windows, or check the data."
-            )
-
-
-def _is_finite(tensor: torch.Tensor) -> bool:
-    return bool(torch.isfinite(tensor.detach()).all())

@@ -17,7 +17,7 @@ from neurotorch.training.callback import Callback
 from neurotorch.training.callback_list import CallbackList
 from neurotorch.training.environment import environment, warn_of_differences
 from neurotorch.training.history import History
-from neurotorch.training.non_finite import check_gradients, check_loss
+from neurotorch.training.non_finite import computed
 from neurotorch.training.resumable import ResumableLoader, load_loader_state, loader_state, remaining
 from neurotorch.training.running_means import RunningMeans
 
@@ -164,9 +164,7 @@ class Trainer:
         self._restore_random()
         self.network.train()
         for batch in remaining(self.train, finished=self.batch):
-            report = self.rule.compute(batch)
-            check_loss(report, self.network, epoch=self.epoch, batch=self.batch)
-            check_gradients(self.network, epoch=self.epoch, batch=self.batch)
+            report = computed(self.rule, batch, epoch=self.epoch, number=self.batch)
             self.callbacks.call("on_gradients", self, report)
             self.rule.apply()
             self._means.add(report)
