@@ -1,5 +1,6 @@
 """Learning rules, their losses, and how they force a network on its targets."""
 
+from neurotorch.learning.audit import GradientComparison, compare_gradients
 from neurotorch.learning.base import BatchReport, LearningRule
 from neurotorch.learning.bptt import BPTT
 from neurotorch.learning.forcing_plan import ForcingPlan, WarmUp
@@ -14,6 +15,7 @@ __all__ = [
     "BPTT",
     "BatchReport",
     "ForcingPlan",
+    "GradientComparison",
     "GradientRule",
     "LearningRule",
     "Loss",
@@ -23,5 +25,6 @@ __all__ = [
     "SummedLoss",
     "TruncatedBPTT",
     "WarmUp",
+    "compare_gradients",
     "warm_start",
 ]

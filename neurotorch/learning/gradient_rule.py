@@ -157,7 +157,7 @@ class GradientRule(LearningRule):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state; exactly those parameters are frozen that were frozen in it."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        _load_optimizer(self.optimizer, state["optimizer"])
         self.steps, self.progress = int(state["steps"]), float(state["progress"])
         parameters = dict(self.network.named_parameters())
         self._summed = int(state["summed"])
@@ -195,6 +195,17 @@ def autocast(network: Network, dtype: torch.dtype | None) -> AbstractContextMana
     if dtype is None:
         return nullcontext()
     return torch.autocast(next(network.parameters()).device.type, dtype=dtype)
+
+
+def _load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Load `state`, and give scalars back the dtype they had: torch casts NAdam's float32 ``mu_product`` to float64."""
+    optimizer.load_state_dict(dict(state))
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, saved in state["state"].items():
+        own = optimizer.state[parameters[int(index)]]
+        for name, value in saved.items():
+            if isinstance(value, Tensor) and not value.dim():
+                own[name] = value.to(own[name].device, copy=True)
 
 
 def _check_optimizer(rule: str, network: Network, optimizer: Optimizer) -> None:

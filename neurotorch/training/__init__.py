@@ -5,8 +5,10 @@ from neurotorch.training.checkpoint import Checkpoint
 from neurotorch.training.curriculum import Curriculum
 from neurotorch.training.early_stopping import EarlyStopping
 from neurotorch.training.environment import ResumeWarning
+from neurotorch.training.gradient_audit import GradientAudit
 from neurotorch.training.history import History
 from neurotorch.training.history_file import HistoryFile
+from neurotorch.training.learning_rate_schedule import LearningRateSchedule
 from neurotorch.training.non_finite import NonFiniteError
 from neurotorch.training.progress import Progress
 from neurotorch.training.resumable import ResumableLoader
@@ -17,8 +19,10 @@ __all__ = [
     "Checkpoint",
     "Curriculum",
     "EarlyStopping",
+    "GradientAudit",
     "History",
     "HistoryFile",
+    "LearningRateSchedule",
     "NonFiniteError",
     "Progress",
     "ResumableLoader",
