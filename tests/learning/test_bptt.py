@@ -12,6 +12,7 @@ from neurotorch.learning import BPTT, MeanSquaredError, WarmUp
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import LIF, Calcium, FiringRate, LeakyIntegrator, WilsonCowan, learned
 from neurotorch.training import Callback, Checkpoint, Curriculum, Trainer
+from tests.contracts.rules import closed_loop
 
 DOUBLE = torch.float64
 DT = 0.1
@@ -105,6 +106,34 @@ def test_the_gradient_of_a_linear_unit_is_that_on_paper():
     assert layer.bias.raw.grad.item() == pytest.approx(np.mean(2 * errors * sums), rel=1e-13)
 
 
+@pytest.mark.parametrize("forcing", [None, WarmUp(2, 0.3, 0.3)], ids=["free", "held"])
+@pytest.mark.parametrize("build", [closed_loop, rate_network])
+def test_the_gradient_is_that_of_finite_differences_through_the_whole_network(build, forcing, generator):
+    network = build(generator).double()
+    batch = drawn(generator, network.neurons, channels=2 if build is closed_loop else None)
+    rule = sgd(network, forcing=forcing)
+    rule.compute(batch)
+    exact = {name: p.grad.clone() for name, p in network.named_parameters()}
+
+    def loss_at(parameter, value):
+        with torch.no_grad():
+            kept = parameter.clone()
+            parameter.copy_(value)
+        loss = rule.compute(batch).loss
+        with torch.no_grad():
+            parameter.copy_(kept)
+        return loss
+
+    for name, parameter in network.named_parameters():
+        direction = torch.randn(parameter.shape, generator=generator, dtype=DOUBLE)
+        # of fourth order: the error is about h^4 = 1e-12, that of rounding 1e-16 / h = 1e-13
+        h = 1e-3
+        shifts = [k * h * direction for k in (1, 2)]
+        near, far = ((loss_at(parameter, parameter + d) - loss_at(parameter, parameter - d)) / h for d in shifts)
+        found = float((exact[name] * direction).sum())
+        assert found == pytest.approx((8 * near - far) / 12, rel=1e-6, abs=1e-9), name
+
+
 def test_nothing_is_left_of_the_gradient_before(generator):
     network = rate_network(generator)
     rule, batch = sgd(network), drawn(generator, 5)
@@ -192,14 +221,22 @@ class StopAt(Callback):
 
 
 @pytest.mark.parametrize("at", [(0, 3), (1, 1), (2, 4)])
-def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted_bit_for_bit(at, tmp_path):
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted_bit_for_bit(at, accumulate, tmp_path):
     activity = np.cumsum(np.random.default_rng(0).normal(size=(60, 5)), axis=0) / 10
     windows = Windows(Recording(activity, DT, trials=[(0, 25), (25, 60)]), 12)
 
     def trainer(*callbacks):
         network = rate_network(torch.Generator().manual_seed(1)).float()
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
-        rule = BPTT(network, MeanSquaredError(skip=1), optimizer=optimizer, forcing=WarmUp(3, 0.5, 0.0), clip=1.0)
+        rule = BPTT(
+            network,
+            MeanSquaredError(skip=1),
+            optimizer=optimizer,
+            forcing=WarmUp(3, 0.5, 0.0),
+            clip=1.0,
+            accumulate=accumulate,
+        )
         return Trainer(rule, callbacks=[Curriculum(lambda progress: 1 - 0.5 * progress), *callbacks])
 
     def loader():
@@ -210,7 +247,9 @@ def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted_bit_for_bit(at, 
         optimizer = state["optimizer"]
         tensors = [t.tolist() for entry in optimizer["state"].values() for t in leaves(tuple(entry.values()))]
         parameters = {name: tensor.tolist() for name, tensor in run.network.state_dict().items()}
-        return run.history.column("loss"), parameters, tensors, optimizer["param_groups"], state["progress"]
+        rest = {key: state[key] for key in ("progress", "steps", "summed")}
+        sums = {name: total.tolist() for name, total in state["sums"].items()}
+        return run.history.column("loss"), parameters, tensors, optimizer["param_groups"], rest, sums
 
     whole = trainer()
     whole.fit(loader(), epochs=3)
@@ -221,3 +260,5 @@ def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted_bit_for_bit(at, 
     second.fit(loader(), epochs=3, resume_from=tmp_path)
     assert outcome(second) == outcome(whole)
     assert second.rule.progress == pytest.approx(2 / 3)
+    # fifteen batches in three epochs of five: a step may begin in one epoch and end in the next
+    assert (second.rule.steps, second.rule.state_dict()["summed"]) == (15 // accumulate, 15 % accumulate)

@@ -15,8 +15,20 @@ import torch
 
 import neurotorch.training
 from neurotorch.core.storage import has_state, load_state, save_state
+from neurotorch.learning import BPTT, MeanSquaredError
 from neurotorch.learning.base import BatchReport
-from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, HistoryFile, Progress, Trainer
+from neurotorch.training import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    GradientAudit,
+    History,
+    HistoryFile,
+    LearningRateSchedule,
+    Progress,
+    Trainer,
+)
+from tests.contracts.rules import closed_loop, drawn
 from tests.training.tiny import Regression, Shuffled, batches, data, mean_square
 
 
@@ -32,9 +44,31 @@ FOUND = sorted({c for c in walk(Callback) if c.__module__.startswith("neurotorch
 HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
-def make(cls, folder):
+# These look at the optimizer and the gradients of a rule that has them.
+OF_GRADIENTS = {GradientAudit, LearningRateSchedule}
+
+
+def rule_for(cls):
+    """Return a rule that a callback of `cls` can watch, the same every time."""
+    if cls not in OF_GRADIENTS:
+        return Regression()
+    network = closed_loop(torch.Generator().manual_seed(1))
+    return BPTT(network, MeanSquaredError(), optimizer=torch.optim.Adam(network.parameters(), lr=0.01))
+
+
+def train_for(rule, loader=batches):
+    """Return what the rule can be trained on."""
+    if isinstance(rule, Regression):
+        return loader()
+    return [drawn(rule.network, torch.Generator().manual_seed(seed)) for seed in range(4)]
+
+
+def make(cls, folder, rule=None):
     """Build any callback: a new one needs a line here only if it has a required argument of a new name."""
     known = {"folder": folder / "made", "path": folder / "made.csv", "monitor": "loss", "higher_is_better": False}
+    if rule is not None and cls in OF_GRADIENTS:
+        known |= {"rules": {"BPTT": rule}, "batch": drawn(rule.network, torch.Generator().manual_seed(9))}
+        known["scheduler"] = lambda optimizer: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     parameters = inspect.signature(cls).parameters.values()
     return cls(**{p.name: known[p.name] for p in parameters if p.default is p.empty})
 
@@ -56,11 +90,12 @@ class TestContract:
 
     @pytest.mark.parametrize("cls", FOUND)
     def test_the_state_goes_through_storage_into_a_new_one(self, cls, tmp_path):
-        callback = make(cls, tmp_path / "first")
-        Trainer(Regression(), callbacks=[callback]).fit(batches(), epochs=3)
+        rule = rule_for(cls)
+        callback = make(cls, tmp_path / "first", rule)
+        Trainer(rule, callbacks=[callback]).fit(train_for(rule), epochs=3)
         state = callback.state_dict()
         save_state(tmp_path / "state", state)
-        other = make(cls, tmp_path / "second")
+        other = make(cls, tmp_path / "second", rule)
         other.load_state_dict(load_state(tmp_path / "state"))
         save_state(tmp_path / "again", other.state_dict())
         assert (tmp_path / "again/state.json").read_bytes() == (tmp_path / "state/state.json").read_bytes()
@@ -71,18 +106,21 @@ class TestContract:
             def on_fit_start(self, trainer):
                 raise RuntimeError("at once")
 
+        rule = rule_for(cls)
+        trainer = Trainer(rule, callbacks=[Fails(), make(cls, tmp_path, rule)])
         with pytest.raises(RuntimeError, match="at once") as raised:
-            Trainer(Regression(), callbacks=[Fails(), make(cls, tmp_path)]).fit(batches(), epochs=1)
+            trainer.fit(train_for(rule), epochs=1)
         assert raised.value.__context__ is None
 
     @pytest.mark.parametrize("cls", FOUND)
     def test_it_does_not_change_the_training(self, cls, tmp_path):
-        plain, watched = Trainer(Regression()), Trainer(Regression(), callbacks=[make(cls, tmp_path)])
+        plain, watched = Trainer(rule_for(cls)), Trainer(rule := rule_for(cls), callbacks=[make(cls, tmp_path, rule)])
         losses = []
         for trainer in (plain, watched):
             torch.manual_seed(0)
-            losses.append(trainer.fit(Shuffled(), epochs=3).column("loss"))
+            losses.append(trainer.fit(train_for(trainer.rule, Shuffled), epochs=3).column("loss"))
         assert losses[0] == losses[1]
+        assert all(map(torch.equal, plain.network.parameters(), watched.network.parameters()))
 
     def test_a_misspelled_hook_is_refused(self):
         with pytest.raises(TypeError, match="`Typo.on_epoch_ends` would never be called.*Did you mean 'on_epoch_end'"):
