@@ -45,7 +45,8 @@ class BPTT(GradientRule):
     autocast
         ``torch.bfloat16`` takes the products outside the scans over time in that dtype, which is the one of the inputs
         with the first layer's input weights. Parameters, states, the scans and the loss keep their dtype: increments of
-        a state below its rounding would be lost. On a CPU it was slower in all that was measured. None: off.
+        a state below its rounding would be lost. It helps where inputs are wide: on one core with AVX512-BF16 a
+        gradient took 0.6 times as long with 2,048 channels into 256 neurons, and the same with 128 into 128. None: off.
 
     Attributes
     ----------

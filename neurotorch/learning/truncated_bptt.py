@@ -166,9 +166,7 @@ class TruncatedBPTT(GradientRule):
             for start, stop in ((chunk.start, chunk.split), (chunk.split, chunk.stop)):
                 if start == stop:
                     continue
-                inputs = None if batch.inputs is None else batch.inputs[start:stop]
-                forced = None if forcing is None else Forcing(forcing.target[start:stop], forcing.strength[start:stop])
-                pieces.append(self.network.run(inputs, state, frames=stop - start, forcing=forced))
+                pieces.append(self._piece(batch, forcing, state, start, stop))
                 state = pieces[-1].state
                 if stop == chunk.split:
                     following = state
@@ -177,6 +175,16 @@ class TruncatedBPTT(GradientRule):
             share = (chunk.stop - chunk.first) / frames
             loss, terms = penalised(data, self.penalties, network=self.network, run=run, share=share)
         return loss, terms, transform(following, Tensor.detach)
+
+    def _piece(self, batch: Batch, forcing: Forcing | None, state: NetworkState, start: int, stop: int) -> NetworkRun:
+        """Run the network over some frames of a window."""
+        inputs = None if batch.inputs is None else batch.inputs[start:stop]
+        forced = None if forcing is None else Forcing(forcing.target[start:stop], forcing.strength[start:stop])
+        try:
+            return self.network.run(inputs, state, frames=stop - start, forcing=forced)
+        except (ArithmeticError, ValueError) as error:
+            error.add_note(f"Counted from frame {start} of the window on, in a run to frame {stop}.")
+            raise
 
 
 def _last(pieces: Sequence[NetworkRun], frames: int) -> NetworkRun:

@@ -224,15 +224,15 @@ class TestMemory:
     def test_it_does_not_grow_with_the_recording(self, generator):
         network = spiking_loop(generator)
         needed = {}
-        for frames in (60, 600):
+        for frames in (40, 240):
             batch = drawn(network, generator, frames=frames)
             for kind, rule in (("truncated", truncated(network, 5, 10, lr=0.0)), ("full", full(network, lr=0.0))):
                 rule.compute(batch)  # gradients and what is made once are there before it is measured
                 needed[kind, frames] = peak_memory(rule.compute, batch)
         # scalars that wait for the garbage collector are all that may differ
-        assert abs(needed["truncated", 600] - needed["truncated", 60]) < 1000
-        assert needed["truncated", 600] > 5000
-        assert needed["full", 600] > 8 * needed["full", 60]
+        assert abs(needed["truncated", 240] - needed["truncated", 40]) < 1000
+        assert needed["truncated", 240] > 5000
+        assert needed["full", 240] > 4 * needed["full", 40]
 
     def test_what_is_saved_for_one_backward_pass_does_not_grow_either(self, generator):
         network = closed_loop(generator)
@@ -297,6 +297,15 @@ class TestRefuses:
         assert raised.value.__notes__ == ["This was in epoch 1, batch 1."]
         assert rule.steps == 1
         assert all(bool(torch.isfinite(leaf).all()) for leaf in leaves(tuple(network.parameters())))
+
+    def test_inputs_that_are_not_finite_with_the_frame_from_which_places_count(self, generator):
+        network = closed_loop(generator).double()
+        batch = drawn(network, generator)
+        batch.inputs[9, 0, 1] = torch.nan
+        with pytest.raises(ValueError, match=r"the first in frame 1 \(sample 0, channel 1\)") as raised:
+            truncated(network, 4, 4).compute(batch)
+        # the last chunk, of frames 10 to 14, starts from the state at frame 10
+        assert raised.value.__notes__ == ["Counted from frame 8 of the window on, in a run to frame 10."]
 
     def test_batches_of_another_dtype(self, generator):
         network = closed_loop(generator).double()
