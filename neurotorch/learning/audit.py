@@ -156,7 +156,7 @@ def _check_rules(network: Network, rules: Mapping[str, GradientRule]) -> str:
 
 
 def _gradient(rule: GradientRule, batch: Batch) -> BatchReport:
-    rule.zero_grad()  # of parameters that the rule does not know, too
+    rule.network.zero_grad(set_to_none=True)  # a rule may leave alone what its optimizer does not hold
     return rule.gradient(batch)
 
 

@@ -53,6 +53,19 @@ class Drawn(BPTT):
         return report
 
 
+class Adding(BPTT):
+    """Adds its gradient to whatever is there."""
+
+    def zero_grad(self):
+        pass
+
+    def compute(self, batch):
+        output, _ = self.network(batch.inputs, frames=len(batch.target))
+        loss = self.loss(output, batch.target)
+        loss.backward()
+        return BatchReport(loss.item(), batch.target.shape[1])
+
+
 class Careless(BPTT):
     def compute(self, batch):
         with torch.no_grad():
@@ -154,6 +167,14 @@ def test_nothing_is_changed_by_looking(generator):
         assert torch.equal(gradient, copied), name
     for name, rule in rules.items():
         assert str(rule.state_dict()) == str(states[name])
+
+
+def test_no_rule_is_given_what_another_left(generator):
+    network, batch = network_and_batch(generator)
+    kinds = {"BPTT": BPTT, "one": Adding, "two": Adding}
+    rules = {name: kind(network, MeanSquaredError(), optimizer=adam(network)) for name, kind in kinds.items()}
+    for pair in rows(compared(network, batch, rules)).values():
+        assert pair == pytest.approx((1, 1), rel=1e-12)
 
 
 def test_frozen_parameters_are_left_out(generator):
