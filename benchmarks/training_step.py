@@ -1,183 +1,154 @@
-"""What does a training step cost: one pass forward and backward through a recurrent population?
+"""What does a training step cost: one pass forward and backward through a recurrent layer and its readout?
 
-Ours (`neurotorch.engine.adjoint`) against autograd through the reference loop, and against the floor: the `2T` products
-of the recurrent weights alone, by torch. They alternate in one process on the same inputs.
+    python benchmarks/training_step.py --out build/training_step.json --figure build/training_step.png
+    python benchmarks/training_step.py --sizes 128x1x1000 --models current-lif --published FOLDER --out build/small.json
+
+Ours through the public API, beside norse, snntorch, the published NeuroTorch, plain autograd through the same loop, and
+the floor: the products with the recurrent weights alone. Every peer runs in a process of its own with one thread; for
+each setting they take turns, and ratios are of the same turn. `docs/speed.md` says what is compared.
 """
 
 from __future__ import annotations
 
-import os
+from _machine import machine, made, one_thread, versions
 
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_name] = "1"
+one_thread()
 
 import argparse
-import datetime
 import json
-import platform
 import statistics
-import subprocess
-import sys
-import time
-from unittest import mock
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-import numba
-import numpy
-import threadpoolctl
-import torch
+from peers.figure import draw_figure
+from peers.problem import CONSTANTS, SEED, Setting
+from peers.processes import PEERS, Worker, run
+from peers.table import tables
 
-import neurotorch
-from neurotorch.engine import Link, Population, adjoint, reference
-from neurotorch.engine.kernel import kernel
-from neurotorch.network.steps import NeuronStep
-from neurotorch.neurons import CurrentLIF, WilsonCowan, learned
+from neurotorch.core.storage import save_json
 
-SEED = 0
-SETTINGS = (
-    (CurrentLIF, 128, 1, 1000),
-    (CurrentLIF, 522, 1, 1000),
-    (CurrentLIF, 522, 32, 200),
-    (CurrentLIF, 256, 128, 100),
-    (WilsonCowan, 67, 1, 891),
-)
+SIZES = "128x1x1000,522x1x1000,522x32x200,256x128x100,2048x1x200"
+MODELS = "current-lif,current-lif-dale,wilson-cowan,wilson-cowan-dale"
+FASTEST_OF = ("autograd", "norse", "snntorch", "published")
+PACKAGES = ("neurotorch", "torch", "numpy", "numba", "norse", "snntorch")
+PUBLISHED = "NeuroTorch 0.0.2"
 
 
-class Setting:
-    def __init__(self, model, neurons, batch, steps, dtype):
-        generator = torch.Generator().manual_seed(SEED)
-
-        def draw(*shape):
-            return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
-        self.steps, self.rest = steps, torch.zeros(batch, neurons, dtype=dtype)
-        if model is WilsonCowan:
-            self.model, self.dt = WilsonCowan(learned(torch.full((neurons,), 0.1)), learned(torch.zeros(neurons))), 0.02
-            self.weight, self.current = draw(neurons, neurons) / neurons**0.5, draw(steps, batch, neurons)
-        else:
-            self.model, self.dt = CurrentLIF(), 0.001
-            # about 12 % of the neurons fire at a step
-            self.weight, self.current = (
-                0.3 * draw(neurons, neurons) / neurons**0.5,
-                0.3 * draw(steps, batch, neurons) - 0.02,
-            )
-        self.model = self.model.to(dtype)
-        self.weight.requires_grad_()
-
-    def forward(self, engine):
-        population = Population(
-            NeuronStep(type(self.model)),
-            self.model.coefficients(self.dt),
-            self.model.initial_state(self.rest.shape[0], self.rest),
-            self.rest,
-            self.current,
-        )
-        (run,) = engine.scan([population], [Link(0, 0, self.weight)])
-        return run
-
-    def times(self, engine):
-        start = time.perf_counter()
-        run = self.forward(engine)
-        loss = run.emitted.square().mean()
-        middle = time.perf_counter()
-        self.gradients = torch.autograd.grad(loss, [self.weight, *self.model.parameters()])
-        self.emitted = run.emitted.detach()
-        return middle - start, time.perf_counter() - middle
-
-    @torch.no_grad()
-    def products(self):
-        start = time.perf_counter()
-        for _ in range(2 * self.steps):
-            torch.nn.functional.linear(self.rest, self.weight)
-        return time.perf_counter() - start
-
-
-def measure(setting, repeats):
-    names = ("ours", "ours_forward", "in_torch", "in_torch_forward", "autograd", "autograd_forward", "products")
-    found = {name: [] for name in names}
-    setting.times(adjoint)
-    ours, mine = setting.emitted, setting.gradients
-    setting.times(reference)
-    same_spikes = float((ours != setting.emitted).double().mean())
-    differences = [float((a - b).norm() / b.norm()) for a, b in zip(mine, setting.gradients, strict=True)]
-    for _ in range(repeats):
-        for name, engine in (("ours", adjoint), ("in_torch", adjoint), ("autograd", reference)):
-            with mock.patch.object(adjoint, "choose", adjoint.choose if name == "ours" else lambda *_: None):
-                forward, backward = setting.times(engine)
-            found[name].append(1000 * (forward + backward))
-            found[f"{name}_forward"].append(1000 * forward)
-        found["products"].append(1000 * setting.products())
-    return found, {
-        "largest_difference_of_outputs": float((ours - setting.emitted).abs().max()),
-        "share_of_outputs_that_differ": same_spikes,
-        "relative_difference_of_gradients": differences,
-        "activity": float(ours.mean()),
-    }
-
-
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--sizes", default=SIZES, help="neurons x batch x steps, %(default)s")
+    parser.add_argument("--models", default=MODELS, help="%(default)s")
+    parser.add_argument("--peers", default=",".join(PEERS), help="%(default)s")
     parser.add_argument("--repeats", type=int, default=7)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    start, loading = time.perf_counter(), {}
-    for dtype in ("float32", "float64"):
-        kernel(dtype)
-        loading[dtype] = time.perf_counter() - start
-        start = time.perf_counter()
-    results = []
-    for dtype in (torch.float32, torch.float64):
-        for model, *shape in SETTINGS:
-            found, agreement = measure(Setting(model, *shape, dtype), options.repeats)
-            ratios = [other / mine for other, mine in zip(found["autograd"], found["ours"], strict=True)]
-            torch_ratios = [other / mine for other, mine in zip(found["in_torch"], found["ours"], strict=True)]
-            results.append(
-                {
-                    "setting": dict(zip(("neurons", "batch", "steps"), shape, strict=True))
-                    | {"model": model.__name__, "dtype": str(dtype).removeprefix("torch.")},
-                    "milliseconds": found,
-                    "median": {name: statistics.median(times) for name, times in found.items()},
-                    "ratio_median": statistics.median(ratios),
-                    "ratio_range": [min(ratios), max(ratios)],
-                    "ratio_median_to_torch": statistics.median(torch_ratios),
-                    **agreement,
-                }
-            )
-            print(
-                json.dumps(
-                    {
-                        k: results[-1][k]
-                        for k in ("setting", "median", "ratio_median", "ratio_median_to_torch", "activity")
-                    }
-                )
-            )
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    threads = {pool["prefix"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
-    written = {
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--published", type=Path, help=f"folder that holds {PUBLISHED} and what it imports")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--figure", type=Path)
+    args = parser.parse_args()
+    settings = [setting(model, size, args.dtype) for model in args.models.split(",") for size in args.sizes.split(",")]
+    report: dict[str, Any] = {
         "question": __doc__.splitlines()[0],
-        "made": {"date": datetime.datetime.now(datetime.UTC).isoformat(), "commit": commit, "command": sys.argv},
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "memory_gib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30,
-            "threads": threads,
-            "accelerator": None,
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "neurotorch": neurotorch.__version__,
-            "torch": torch.__version__,
-            "numpy": numpy.__version__,
-            "numba": numba.__version__,
-        },
+        "made": made(),
+        "machine": machine(),
+        "versions": versions(*PACKAGES),
         "seeds": [SEED],
-        "repeats": options.repeats,
-        "seconds_to_load_or_compile": loading,
-        "results": results,
+        "repeats": args.repeats,
+        "constants": {model: asdict(constants) for model, constants in CONSTANTS.items()},
+        "seconds_to_compile": compilation(),
     }
-    with open(options.out, "w", encoding="utf-8") as file:
-        json.dump(written, file, indent=2)
+    workers = start(args.peers.split(","), args.published)
+    report["peers"] = {worker.name: worker.about for worker in workers}
+    report["results"] = []
+    for each in settings:
+        report["results"].append(measure(each, workers, args.repeats))
+        save_json(args.out, report)  # what is there so far outlives an interruption
+        print(tables(report["results"][-1:]), flush=True)
+    for worker in workers:
+        worker.close()
+    for result, differences in zip(report["results"], agreement(settings), strict=True):
+        result["relative_difference_of_gradients_to_autograd_over_100_steps_in_float64"] = differences
+    report["made"]["load_after"] = machine()["load"]
+    save_json(args.out, report)
+    print(tables(report["results"]))
+    if args.figure:
+        draw_figure(report, args.figure)
+
+
+def setting(model: str, size: str, dtype: str) -> Setting:
+    """Read ``current-lif-dale`` and ``522x1x1000``."""
+    neurons, batch, steps = (int(each) for each in size.split("x"))
+    return Setting(model.removesuffix("-dale"), model.endswith("-dale"), neurons, batch, steps, dtype)
+
+
+def start(names: list[str], published: Path | None) -> list[Worker]:
+    """Start a process for every peer; without a folder of its own the published package is not looked for."""
+    if published is None and "published" in names:
+        print(f"{PUBLISHED} is left out: give its folder with --published.")
+        names = [name for name in names if name != "published"]
+    return [Worker(name, published) for name in names]
+
+
+def measure(setting: Setting, workers: list[Worker], repeats: int) -> dict[str, Any]:
+    """Time one setting: every peer once in every repeat."""
+    absent = {worker.name: worker.absent for worker in workers if worker.absent}
+    ready, prepared = [], {}
+    for worker in workers:
+        if worker.absent:
+            continue
+        prepared[worker.name] = worker.prepare(setting)
+        if "absent" in prepared[worker.name]:
+            absent[worker.name] = prepared.pop(worker.name)["absent"]
+        else:
+            ready.append(worker)
+    turns = [{worker.name: worker.step() for worker in ready} for _ in range(repeats)]
+    for worker in ready:
+        worker.release()
+    total = {name: [sum(turn[name]) for turn in turns] for name in prepared}
+    return {
+        "setting": asdict(setting),
+        "milliseconds": total,
+        "milliseconds_forward": {name: [turn[name][0] for turn in turns] for name in prepared},
+        "median": {name: statistics.median(times) for name, times in total.items()},
+        "mebibytes": {name: each["mebibytes"] for name, each in prepared.items()},
+        "activity": {name: each["activity"] for name, each in prepared.items()},
+        "threads": {name: each["threads"] for name, each in prepared.items()},
+        "ratios": ratios(total),
+        "absent": absent,
+    }
+
+
+def ratios(total: dict[str, list[float]]) -> dict[str, Any]:
+    """Return paired ratios to ours: of each peer, of the fastest of them, and of ours to the products."""
+    if "ours" not in total:
+        return {}
+    found = {name: paired(times, total["ours"]) for name, times in total.items() if name != "ours"}
+    others = [name for name in FASTEST_OF if name in total]
+    if others:
+        fastest = min(others, key=lambda name: statistics.median(total[name]))
+        found["fastest"] = {"peer": fastest, **found[fastest]}
+    if "products" in total:
+        found["ours to products"] = paired(total["ours"], total["products"])
+    return found
+
+
+def paired(numerator: list[float], denominator: list[float]) -> dict[str, Any]:
+    """Return the median and the range of the ratios of pairs."""
+    each = [one / other for one, other in zip(numerator, denominator, strict=True)]
+    return {"median": statistics.median(each), "range": [min(each), max(each)]}
+
+
+def compilation() -> dict[str, dict[str, float]]:
+    """Return the seconds of the first steps of a fresh process, with an empty cache and with what that left there."""
+    with tempfile.TemporaryDirectory() as cache:
+        return {when: run("peers.first_step", NEUROTORCH_CACHE=cache) for when in ("cold", "warm")}
+
+
+def agreement(settings: list[Setting]) -> list[dict[str, float]]:
+    """Return how far the gradients of ours are from autograd's, by parameter, for every setting."""
+    found: list[dict[str, float]] = run("peers.agreement", json.dumps([asdict(each) for each in settings]))
+    return found
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ with these two takes its place; nothing that is timed passes through it.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import sys
 import types
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 
@@ -57,16 +55,6 @@ def published() -> types.ModuleType:
 
     if "SpyLIFLayerLPF" not in vars(neurotorch):
         raise ImportError(
-            f"`neurotorch` is {neurotorch.__file__}, but the published 0.0.2 is wanted: give its folder with --published."
+            f"`neurotorch` is {neurotorch.__file__}, but the published 0.0.2 is wanted: put its folder on PYTHONPATH."
         )
     return neurotorch
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a process that finds the published package in `folder`, and not ours."""
-    return {**os.environ, "PYTHONPATH": str(folder)}
-
-
-def version() -> str:
-    """Return the version of the published package."""
-    return importlib.metadata.version("NeuroTorch")

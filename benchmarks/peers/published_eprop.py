@@ -1,19 +1,19 @@
 """How long does a step of the published NeuroTorch's e-prop take?
 
-    PYTHONPATH=FOLDER python benchmarks/peers/published_eprop.py --frames 40
+    cd benchmarks; PYTHONPATH=FOLDER python -m peers.published_eprop --frames 40
 
 FOLDER holds ``pip install --target FOLDER --no-deps NeuroTorch==0.0.2`` and what it imports; ours must not be on the
-path. Prints one JSON object. Run by `benchmarks/eprop.py`, which scales the seconds per step to its own sequence.
+path. Prints one JSON object, whose seconds per step can be scaled to a longer sequence. From another benchmark it is
+``run("peers.published_eprop", "--frames", "40", published=FOLDER)`` of `peers.processes`.
 
 `WHAT` says what runs.
 """
 
 from __future__ import annotations
 
-import os
+from _machine import made, one_thread, threads, versions
 
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
+one_thread()
 
 import argparse
 import json
@@ -22,16 +22,15 @@ import time
 from typing import Any
 
 import torch
-from published import published, version
-from threadpoolctl import threadpool_info
+from peers.published import published
 
 WHAT = (
     "What the paper's own script runs on a recording (eprop_training.py of NeuroTorch_PaperWithCode): a network that "
     "goes on from the first frame by itself, its output being the next input; a layer of as many neurons as the "
-    "recording has, without a recurrent matrix unless `recurrent` is set, and a linear readout with a sigmoid; batch 1; "
+    "recording has, without a recurrent matrix unless `recurrent` is set, a linear readout with a sigmoid; batch 1; "
     "Trainer and Eprop with the script's settings: random feedback, the eligibility traces, gradients and weights "
-    "(AdamW) updated at every step. Left out: metrics, schedules, checkpoints. An iteration is one pass over the frames; "
-    "the first, in which feedback weights and the optimizer are made, is not counted. Activity is uniform noise."
+    "(AdamW) updated at every step. Left out: metrics, schedules, checkpoints. An iteration is one pass over the "
+    "frames; the first, in which feedback weights and the optimizer are made, is not counted. Activity is noise."
 )
 NEURONS, FRAMES, DT, SEED = 522, 40, 0.02, 0
 SETTINGS = {
@@ -65,9 +64,9 @@ def main() -> None:
         json.dumps(
             {
                 "what": WHAT,
-                "version": version(),
-                "torch": torch.__version__,
-                "threads": {pool["prefix"]: pool["num_threads"] for pool in threadpool_info()},
+                "made": made(),
+                "versions": versions("NeuroTorch", "torch", "numpy"),
+                "threads": threads(),
                 "setting": {**vars(args), "batch": 1, "steps": steps, "dtype": "float32", "eprop": SETTINGS},
                 "seconds_per_iteration": training,
                 "seconds_per_step": statistics.median(training) / steps,
@@ -117,10 +116,10 @@ def clock_of(nt: Any) -> Any:
             super().__init__(save_state=False, load_state=False, priority=1000)
             self.seconds: list[float] = []
 
-        def on_iteration_begin(self, trainer: Any, **kwargs: Any) -> None:
+        def on_iteration_begin(self, *_: Any, **__: Any) -> None:
             self.started = time.perf_counter()
 
-        def on_iteration_end(self, trainer: Any, **kwargs: Any) -> None:
+        def on_iteration_end(self, *_: Any, **__: Any) -> None:
             self.seconds.append(time.perf_counter() - self.started)
 
     return Clock()

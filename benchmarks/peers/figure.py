@@ -1,0 +1,74 @@
+"""The results of `training_step.py` as a figure: time and memory of every peer at every size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peers.table import ORDER, models, size_of
+
+COLOURS = {
+    "ours": "#d62728",
+    "recomputed": "#ff9896",
+    "scan": "#e377c2",
+    "autograd": "#1f77b4",
+    "norse": "#2ca02c",
+    "snntorch": "#9467bd",
+    "published": "#8c564b",
+    "products": "#000000",
+}
+MARKERS = {"ours": "o", "recomputed": "s", "scan": "^", "products": "|"}
+
+
+def draw_figure(report: dict[str, Any], path: Path) -> None:
+    """Write a figure with a column per model: above milliseconds, below mebibytes, both on a logarithmic axis."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    by_model = models(report["results"])
+    rows = max(len(results) for results in by_model.values())
+    figure, axes = plt.subplots(
+        2,
+        len(by_model),
+        figsize=(3.6 * len(by_model) + 1.4, 2 * (0.55 * rows + 1.0)),
+        squeeze=False,
+        sharey=True,
+        sharex="row",
+        layout="constrained",
+    )
+    for column, (model, results) in enumerate(by_model.items()):
+        for row, (quantity, unit) in enumerate((("time of a step", "ms"), ("memory of a step", "MiB"))):
+            axis = axes[row, column]
+            for name in ORDER:
+                points = [_value(result, name, row) for result in results]
+                axis.plot(
+                    points,
+                    range(len(results)),
+                    MARKERS.get(name, "D"),
+                    color=COLOURS[name],
+                    markersize=11 if name == "products" else 7,
+                    markeredgewidth=2 if name == "products" else 0.5,
+                    label=name,
+                )
+            axis.set(xscale="log", xlabel=f"{quantity}, {unit}", ylim=(len(results) - 0.5, -0.5))
+            axis.set_yticks(range(len(results)), [size_of(result["setting"]) for result in results])
+            axis.grid(axis="x", which="both", alpha=0.25)
+            axis.set_title(model if not row else "")
+        axes[0, 0].set_ylabel("neurons, batch, steps")
+        axes[1, 0].set_ylabel("neurons, batch, steps")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _value(result: dict[str, Any], name: str, row: int) -> float:
+    """Return the time (row 0) or the memory of a peer, NaN where there is none: the products keep nothing."""
+    if row == 0:
+        return result["median"].get(name, float("nan"))
+    if name == "products" or name not in result["mebibytes"]:
+        return float("nan")
+    return result["mebibytes"][name]["step"]
