@@ -10,12 +10,12 @@ chosen on validation time of fish 1 and fish 2. One thread; run it alone, since 
 
 from __future__ import annotations
 
-import os
+from _machine import one_thread
 
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
+one_thread()
 
 import argparse
+import os
 import time
 from pathlib import Path
 from typing import Any

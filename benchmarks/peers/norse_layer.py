@@ -17,7 +17,8 @@ from torch.nn.utils import parametrize
 class Norse(Peer):
     what = (
         "LIFRecurrent, Linear, LI; Euler's method with constants such that decays are ours, weights over dt / tau_mem; "
-        "resets to zero (ours subtracts), its surrogate has slope 1 (ours 10), the readout has a synaptic current; Dale's law by parametrize"
+        "resets to zero (ours subtracts), its surrogate has slope 1 (ours 10), the readout has a synaptic current; "
+        "Dale's law by parametrize"
     )
     learned = "tau_syn_inv and tau_mem_inv, those of the readout"
 
