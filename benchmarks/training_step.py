@@ -25,7 +25,7 @@ from typing import Any
 from peers.figure import draw_figure
 from peers.problem import CONSTANTS, SEED, Setting
 from peers.processes import PEERS, Worker, run
-from peers.table import tables
+from peers.table import line, tables
 
 from neurotorch.core.storage import save_json
 
@@ -34,6 +34,8 @@ MODELS = "current-lif,current-lif-dale,wilson-cowan,wilson-cowan-dale"
 FASTEST_OF = ("autograd", "norse", "snntorch", "published")
 PACKAGES = ("neurotorch", "torch", "numpy", "numba", "norse", "snntorch")
 PUBLISHED = "NeuroTorch 0.0.2"
+SLOW, FEW, ENDLESS = 3000, 3, 8000
+"""Milliseconds from which on a peer is repeated a few times only, and from which on its first step must do."""
 
 
 def main() -> None:
@@ -64,7 +66,7 @@ def main() -> None:
     for each in settings:
         report["results"].append(measure(each, workers, args.repeats))
         save_json(args.out, report)  # what is there so far outlives an interruption
-        print(tables(report["results"][-1:]), flush=True)
+        print(line(report["results"][-1]), flush=True)
     for worker in workers:
         worker.close()
     for result, differences in zip(report["results"], agreement(settings), strict=True):
@@ -91,7 +93,7 @@ def start(names: list[str], published: Path | None) -> list[Worker]:
 
 
 def measure(setting: Setting, workers: list[Worker], repeats: int) -> dict[str, Any]:
-    """Time one setting: every peer once in every repeat."""
+    """Time one setting: every peer once in every repeat, a slow one in the first few only."""
     absent = {worker.name: worker.absent for worker in workers if worker.absent}
     ready, prepared = [], {}
     for worker in workers:
@@ -102,14 +104,21 @@ def measure(setting: Setting, workers: list[Worker], repeats: int) -> dict[str, 
             absent[worker.name] = prepared.pop(worker.name)["absent"]
         else:
             ready.append(worker)
-    turns = [{worker.name: worker.step() for worker in ready} for _ in range(repeats)]
+    steps: dict[str, list[tuple[float, float]]] = {name: [] for name in prepared}
+    turns = {name: allowed(sum(each["first_step"]), repeats) for name, each in prepared.items()}
+    for turn in range(-1, repeats):  # the first turn warms up
+        for worker in ready:
+            if turn < turns[worker.name]:
+                steps[worker.name].append(worker.step())
+    for name, each in prepared.items():
+        steps[name] = steps[name][1:] or [each["first_step"]]
     for worker in ready:
         worker.release()
-    total = {name: [sum(turn[name]) for turn in turns] for name in prepared}
+    total = {name: [sum(step) for step in each] for name, each in steps.items()}
     return {
         "setting": asdict(setting),
         "milliseconds": total,
-        "milliseconds_forward": {name: [turn[name][0] for turn in turns] for name in prepared},
+        "milliseconds_forward": {name: [forward for forward, _ in each] for name, each in steps.items()},
         "median": {name: statistics.median(times) for name, times in total.items()},
         "mebibytes": {name: each["mebibytes"] for name, each in prepared.items()},
         "activity": {name: each["activity"] for name, each in prepared.items()},
@@ -117,6 +126,13 @@ def measure(setting: Setting, workers: list[Worker], repeats: int) -> dict[str, 
         "ratios": ratios(total),
         "absent": absent,
     }
+
+
+def allowed(first_step: float, repeats: int) -> int:
+    """Return how often a peer is timed, given the milliseconds of its first step; -1 for not again."""
+    if first_step >= ENDLESS:
+        return -1
+    return min(FEW, repeats) if first_step >= SLOW else repeats
 
 
 def ratios(total: dict[str, list[float]]) -> dict[str, Any]:
@@ -134,8 +150,8 @@ def ratios(total: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def paired(numerator: list[float], denominator: list[float]) -> dict[str, Any]:
-    """Return the median and the range of the ratios of pairs."""
-    each = [one / other for one, other in zip(numerator, denominator, strict=True)]
+    """Return the median and the range of the ratios of pairs; a slow peer has fewer of them."""
+    each = [one / other for one, other in zip(numerator, denominator, strict=False)]
     return {"median": statistics.median(each), "range": [min(each), max(each)]}
 
 

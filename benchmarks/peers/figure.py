@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from peers.table import ORDER, models, size_of
+from peers.table import ORDER, by_model, size_of
 
 COLOURS = {
     "ours": "#d62728",
@@ -27,18 +27,18 @@ def draw_figure(report: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    by_model = models(report["results"])
-    rows = max(len(results) for results in by_model.values())
+    grouped = by_model(report["results"])
+    rows = max(len(results) for results in grouped.values())
     figure, axes = plt.subplots(
         2,
-        len(by_model),
-        figsize=(3.6 * len(by_model) + 1.4, 2 * (0.55 * rows + 1.0)),
+        len(grouped),
+        figsize=(max(3.6 * len(grouped) + 1.4, 9), 2 * max(0.5 * rows + 0.9, 2)),
         squeeze=False,
         sharey=True,
         sharex="row",
         layout="constrained",
     )
-    for column, (model, results) in enumerate(by_model.items()):
+    for column, (model, results) in enumerate(grouped.items()):
         for row, (quantity, unit) in enumerate((("time of a step", "ms"), ("memory of a step", "MiB"))):
             axis = axes[row, column]
             for name in ORDER:

@@ -73,7 +73,7 @@ class Worker:
         self.absent = self.about.get("absent")
 
     def prepare(self, setting: Setting) -> dict[str, Any]:
-        """Build the layer and run it twice; return memory, activity and threads, or ``absent`` and why."""
+        """Build the layer and run it once; return what that took, activity and threads, or ``absent`` and why."""
         return self._ask(asdict(setting))
 
     def step(self) -> tuple[float, float]:

@@ -12,10 +12,10 @@ def size_of(setting: dict[str, Any]) -> str:
 
 
 def model_of(setting: dict[str, Any]) -> str:
-    return setting["model"] + (" under Dale's law" if setting["dale"] else "")
+    return setting["model"] + (", Dale" if setting["dale"] else "")
 
 
-def models(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def by_model(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Return the results by model, in their order."""
     found: dict[str, list[dict[str, Any]]] = {}
     for result in results:
@@ -23,32 +23,55 @@ def models(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def line(result: dict[str, Any]) -> str:
+    """Return the medians of one setting."""
+    times = ", ".join(f"{name} {_number(result['median'][name])}" for name in ORDER if name in result["median"])
+    return f"{model_of(result['setting'])} at {size_of(result['setting'])}, ms: {times}"
+
+
 def tables(results: list[dict[str, Any]]) -> str:
-    """Return a Markdown table per model: milliseconds, the ratios that are aimed at, and memory."""
-    return "\n\n".join(_table(model, each) for model, each in models(results).items())
+    """Return two tables in Markdown: milliseconds with the ratios that are aimed at, and the memory of a step."""
+    return f"{_times(results)}\n\n{_memory(results)}"
 
 
-def _table(model: str, results: list[dict[str, Any]]) -> str:
+def _times(results: list[dict[str, Any]]) -> str:
     names = [name for name in ORDER if any(name in result["median"] for result in results)]
-    head = ["neurons, batch, steps", *names, "fastest peer / ours", "ours / products", "memory, MiB: " + ", ".join(
-        name for name in names if name != "products"
-    ), "% active"]  # fmt: skip
-    rows = [[f"**{model}**", *[""] * (len(head) - 1)]]
+    rows = []
     for result in results:
-        times = [_number(result["median"].get(name)) for name in names]
-        memory = ", ".join(
-            _number(result["mebibytes"][name]["step"] if name in result["mebibytes"] else None)
-            for name in names
-            if name != "products"
-        )
         fastest, floor = result["ratios"].get("fastest"), result["ratios"].get("ours to products")
-        against = f"{_number(fastest['median'])} ({fastest['peer']})" if fastest else "-"
         activity = result["activity"].get("ours")
-        rows.append([
-            size_of(result["setting"]), *times, against, _number(floor["median"]) if floor else "-", memory,
-            _number(None if activity is None else 100 * activity),
-        ])  # fmt: skip
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+        rows.append(
+            [
+                *(_number(result["median"].get(name)) for name in names),
+                f"{_number(fastest['median'])} ({fastest['peer']})" if fastest else "-",
+                _number(floor["median"] if floor else None),
+                _number(None if activity is None else 100 * activity),
+            ]
+        )
+    return _table("milliseconds", results, [*names, "fastest peer / ours", "ours / products", "% active"], rows)
+
+
+def _memory(results: list[dict[str, Any]]) -> str:
+    names = [name for name in ORDER[:-1] if any(name in result["mebibytes"] for result in results)]
+    rows = []
+    for result in results:
+        found = [result["mebibytes"].get(name, {}).get("step") for name in names]
+        memory = dict(zip(names, found, strict=True))
+        shares = [
+            memory[name] / memory["autograd"] if memory.get(name) and memory.get("autograd") else None
+            for name in ("ours", "recomputed")
+        ]
+        rows.append([_number(each) for each in (*found, *shares)])
+    return _table("MiB", results, [*names, "ours / autograd", "recomputed / autograd"], rows)
+
+
+def _table(unit: str, results: list[dict[str, Any]], head: list[str], rows: list[list[str]]) -> str:
+    lines = [[f"{unit}: neurons, batch, steps", *head], ["---"] * (len(head) + 1)]
+    lines += [
+        [f"{model_of(result['setting'])}: {size_of(result['setting'])}", *row]
+        for result, row in zip(results, rows, strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _number(value: float | None) -> str:

@@ -64,13 +64,12 @@ def serve(kind: type[Peer], setting: Setting, answers: TextIO) -> None:
         return
     held = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
-    step(peer)
+    first = step(peer)
     peak = memory("VmHWM")
-    again = step(peer)
     say(
         answers,
         mebibytes={"held": held - before, "step": peak - held},
-        second_step=again,
+        first_step=first,
         activity=peer.activity(),
         threads=threads(),
     )
