@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from neurotorch.learning.gradient_rule import GradientRule, autocast, check_auto
 from neurotorch.learning.losses import SummedLoss
 from neurotorch.learning.penalty import Penalty, check_penalties, penalised
 from neurotorch.network.forcing import Forcing
+from neurotorch.network.layer import LayerState
 from neurotorch.network.network import Network, NetworkRun, NetworkState
 
 
@@ -159,42 +161,45 @@ class TruncatedBPTT(GradientRule):
         self, batch: Batch, forcing: Forcing | None, chunk: _Chunk, state: NetworkState
     ) -> tuple[Tensor, dict[str, float], NetworkState]:
         """Return loss and terms of a chunk that starts in `state`, and the state in which the next one starts."""
-        frames = len(batch.target)
-        pieces, following = [], state
-        with autocast(self.network, self.autocast):
-            # Two runs where the next chunk starts inside this one, to have the state there.
-            for start, stop in ((chunk.start, chunk.split), (chunk.split, chunk.stop)):
-                if start == stop:
-                    continue
-                pieces.append(self._piece(batch, forcing, state, start, stop))
-                state = pieces[-1].state
-                if stop == chunk.split:
-                    following = state
-            run = _last(pieces, chunk.stop - chunk.first)
-            data = self.loss.part(run.output, batch.target[chunk.first : chunk.stop], start=chunk.first, frames=frames)
-            share = (chunk.stop - chunk.first) / frames
-            loss, terms = penalised(data, self.penalties, network=self.network, run=run, share=share)
-        return loss, terms, transform(following, Tensor.detach)
-
-    def _piece(self, batch: Batch, forcing: Forcing | None, state: NetworkState, start: int, stop: int) -> NetworkRun:
-        """Run the network over some frames of a window."""
+        start, split, first, stop = chunk
         inputs = None if batch.inputs is None else batch.inputs[start:stop]
         forced = None if forcing is None else Forcing(forcing.target[start:stop], forcing.strength[start:stop])
-        try:
-            return self.network.run(inputs, state, frames=stop - start, forcing=forced)
-        except (ArithmeticError, ValueError) as error:
-            error.add_note(f"Counted from frame {start} of the window on, in a run to frame {stop}.")
-            raise
+        within = start < split < stop
+        with autocast(self.network, self.autocast):
+            try:
+                run = self.network.run(inputs, state, frames=stop - start, forcing=forced, record=within)
+            except (ArithmeticError, ValueError) as error:
+                error.add_note(f"Counted from frame {start} of the window on, in a run to frame {stop}.")
+                raise
+            if split == stop:
+                state = run.state
+            elif within:
+                state = _state_after(run, split - start)
+            counted = _last(run, stop - first)
+            data = self.loss.part(counted.output, batch.target[first:stop], start=first, frames=len(batch.target))
+            share = (stop - first) / len(batch.target)
+            loss, terms = penalised(data, self.penalties, network=self.network, run=counted, share=share)
+        return loss, terms, transform(state, _constant)
 
 
-def _last(pieces: Sequence[NetworkRun], frames: int) -> NetworkRun:
-    """Return the last `frames` frames of runs that follow each other."""
-    output = pieces[0].output if len(pieces) == 1 else torch.cat([piece.output for piece in pieces])
-    if len(pieces) == 1 and len(output) == frames:
-        return pieces[0]
-    runs = []
-    for parts in zip(*(piece.runs for piece in pieces), strict=True):
-        steps = sum(len(part.emitted) for part in parts) // len(output) * frames
-        emitted, seen = (torch.cat([getattr(part, name) for part in parts])[-steps:] for name in ("emitted", "seen"))
-        runs.append(Run(emitted, seen, parts[-1].state))
-    return NetworkRun(output[-frames:], pieces[-1].state, tuple(runs))
+def _state_after(run: NetworkRun, frames: int) -> NetworkState:
+    """Return the state after some frames of a recorded run."""
+    states = []
+    for each in run.runs:
+        step = len(each.emitted) // len(run.output) * frames - 1
+        states.append(LayerState(*transform((each.states, each.emitted), partial(torch.select, dim=0, index=step))))
+    return tuple(states)
+
+
+def _constant(tensor: Tensor) -> Tensor:
+    """Return a copy without a graph: a view would keep the whole run in memory."""
+    return tensor.detach().clone()
+
+
+def _last(run: NetworkRun, frames: int) -> NetworkRun:
+    """Return the last frames of a run, without what was recorded."""
+    if len(run.output) == frames:
+        return run
+    steps = len(run.runs[0].emitted) // len(run.output) * frames
+    runs = tuple(Run(each.emitted[-steps:], each.seen[-steps:], each.state) for each in run.runs)
+    return NetworkRun(run.output[-frames:], run.state, runs)

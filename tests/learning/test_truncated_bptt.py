@@ -304,8 +304,7 @@ class TestRefuses:
         batch.inputs[9, 0, 1] = torch.nan
         with pytest.raises(ValueError, match=r"the first in frame 1 \(sample 0, channel 1\)") as raised:
             truncated(network, 4, 4).compute(batch)
-        # the last chunk, of frames 10 to 14, starts from the state at frame 10
-        assert raised.value.__notes__ == ["Counted from frame 8 of the window on, in a run to frame 10."]
+        assert raised.value.__notes__ == ["Counted from frame 8 of the window on, in a run to frame 12."]
 
     def test_batches_of_another_dtype(self, generator):
         network = closed_loop(generator).double()
