@@ -25,7 +25,7 @@ from typing import Any
 from peers.figure import draw_figure
 from peers.problem import CONSTANTS, SEED, Setting
 from peers.processes import PEERS, Worker, run
-from peers.table import line, tables
+from peers.table import FLOORS, line, tables
 
 from neurotorch.core.storage import save_json
 
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--peers", default=",".join(PEERS), help="%(default)s")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: of the process, if others run")
     parser.add_argument("--published", type=Path, help=f"folder that holds {PUBLISHED} and what it imports")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--figure", type=Path)
@@ -57,10 +58,11 @@ def main() -> None:
         "versions": versions(*PACKAGES),
         "seeds": [SEED],
         "repeats": args.repeats,
+        "clock": args.clock,
         "constants": {model: asdict(constants) for model, constants in CONSTANTS.items()},
         "seconds_to_compile": compilation(),
     }
-    workers = start(args.peers.split(","), args.published)
+    workers = start(args.peers.split(","), args.published, args.clock)
     report["peers"] = {worker.name: worker.about for worker in workers}
     report["results"] = []
     for each in settings:
@@ -84,12 +86,12 @@ def setting(model: str, size: str, dtype: str) -> Setting:
     return Setting(model.removesuffix("-dale"), model.endswith("-dale"), neurons, batch, steps, dtype)
 
 
-def start(names: list[str], published: Path | None) -> list[Worker]:
+def start(names: list[str], published: Path | None, clock: str) -> list[Worker]:
     """Start a process for every peer; without a folder of its own the published package is not looked for."""
     if published is None and "published" in names:
         print(f"{PUBLISHED} is left out: give its folder with --published.")
         names = [name for name in names if name != "published"]
-    return [Worker(name, published) for name in names]
+    return [Worker(name, published, clock) for name in names]
 
 
 def measure(setting: Setting, workers: list[Worker], repeats: int) -> dict[str, Any]:
@@ -144,8 +146,9 @@ def ratios(total: dict[str, list[float]]) -> dict[str, Any]:
     if others:
         fastest = min(others, key=lambda name: statistics.median(total[name]))
         found["fastest"] = {"peer": fastest, **found[fastest]}
-    if "products" in total:
-        found["ours to products"] = paired(total["ours"], total["products"])
+    for floor in FLOORS:
+        if floor in total:
+            found[f"ours to {floor}"] = paired(total["ours"], total[floor])
     return found
 
 

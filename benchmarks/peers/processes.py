@@ -21,6 +21,7 @@ PEERS = {
     "snntorch": ("peers.snntorch_layer", "Snntorch"),
     "published": ("peers.published_layer", "Published"),
     "products": ("peers.products", "Products"),
+    "numpy-products": ("peers.products", "NumpyProducts"),
 }
 """Module and class of every peer."""
 
@@ -55,13 +56,13 @@ def run(module: str, *arguments: str, published: Path | None = None, **variables
 
 
 class Worker:
-    """The process of one peer; `absent` says why there is none."""
+    """The process of one peer; `absent` says why there is none. `clock` is "wall" or "cpu"."""
 
-    def __init__(self, name: str, published: Path | None) -> None:
+    def __init__(self, name: str, published: Path | None, clock: str = "wall") -> None:
         self.name, self.absent = name, None
         folder = published if name == "published" else None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "peers.worker", name],
+            [sys.executable, "-m", "peers.worker", name, clock],
             cwd=BENCHMARKS,
             env=environment(folder),
             stdin=subprocess.PIPE,

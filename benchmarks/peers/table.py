@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-ORDER = ("ours", "recomputed", "scan", "autograd", "norse", "snntorch", "published", "products")
+FLOORS = ("products", "numpy-products")
+ORDER = ("ours", "recomputed", "scan", "autograd", "norse", "snntorch", "published", *FLOORS)
 
 
 def size_of(setting: dict[str, Any]) -> str:
@@ -38,21 +39,27 @@ def _times(results: list[dict[str, Any]]) -> str:
     names = [name for name in ORDER if any(name in result["median"] for result in results)]
     rows = []
     for result in results:
-        fastest, floor = result["ratios"].get("fastest"), result["ratios"].get("ours to products")
+        fastest = result["ratios"].get("fastest")
+        floors = [result["ratios"].get(f"ours to {floor}", {}).get("median") for floor in FLOORS]
         activity = result["activity"].get("ours")
         rows.append(
             [
                 *(_number(result["median"].get(name)) for name in names),
                 f"{_number(fastest['median'])} ({fastest['peer']})" if fastest else "-",
-                _number(floor["median"] if floor else None),
+                *(_number(floor) for floor in floors),
                 _number(None if activity is None else 100 * activity),
             ]
         )
-    return _table("milliseconds", results, [*names, "fastest peer / ours", "ours / products", "% active"], rows)
+    return _table(
+        "milliseconds",
+        results,
+        [*names, "fastest peer / ours", *(f"ours / {floor}" for floor in FLOORS), "% active"],
+        rows,
+    )
 
 
 def _memory(results: list[dict[str, Any]]) -> str:
-    names = [name for name in ORDER[:-1] if any(name in result["mebibytes"] for result in results)]
+    names = [name for name in ORDER if name not in FLOORS and any(name in result["mebibytes"] for result in results)]
     rows = []
     for result in results:
         found = [result["mebibytes"].get(name, {}).get("step") for name in names]

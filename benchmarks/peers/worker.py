@@ -1,4 +1,4 @@
-"""A process of its own for a peer: ``python -m peers.worker NAME``, run in the folder of the benchmarks.
+"""A process of its own for a peer: ``python -m peers.worker NAME CLOCK``, run in the folder of the benchmarks.
 
 It imports the peer once, and forks for every setting: the child starts with all that is imported and nothing that an
 earlier setting left, so that its memory is that of the setting. Requests and answers are lines of JSON.
@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,9 +26,11 @@ from peers.peer import AbsentError, Peer
 from peers.problem import Setting, draw
 from peers.processes import PEERS
 
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+
 
 def main() -> None:
-    name = sys.argv[1]
+    name, clock = sys.argv[1], CLOCKS[sys.argv[2]]
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints goes to the errors
     torch.set_num_threads(1)
@@ -43,19 +45,19 @@ def main() -> None:
         setting = Setting(**request)
         child = os.fork()
         if not child:
-            serve(kind, setting, answers)
+            serve(kind, setting, answers, clock)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if status:
             say(answers, failed=f"the process ended with {os.waitstatus_to_exitcode(status)}")
 
 
-def serve(kind: type[Peer], setting: Setting, answers: TextIO) -> None:
+def serve(kind: type[Peer], setting: Setting, answers: TextIO, clock: Callable[[], float]) -> None:
     """Answer all requests about one setting; the first answer says what it takes, the last request is empty."""
     # A first step compiles and allocates once and for all: a small setting takes that off the memory's account.
     try:
         small = kind(draw(replace(setting, neurons=4, steps=3)))
-        step(small)
+        step(small, clock)
         trim()
         before = memory("VmRSS")
         peer = kind(draw(setting))
@@ -64,7 +66,7 @@ def serve(kind: type[Peer], setting: Setting, answers: TextIO) -> None:
         return
     held = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
-    first = step(peer)
+    first = step(peer, clock)
     peak = memory("VmHWM")
     say(
         answers,
@@ -76,17 +78,17 @@ def serve(kind: type[Peer], setting: Setting, answers: TextIO) -> None:
     for request in requests():
         if not request:
             return
-        say(answers, milliseconds=step(peer))
+        say(answers, milliseconds=step(peer, clock))
 
 
-def step(peer: Peer) -> tuple[float, float]:
+def step(peer: Peer, clock: Callable[[], float]) -> tuple[float, float]:
     """Return the milliseconds of a pass forward and of one backward."""
     peer.forget()
-    started = time.perf_counter()
+    started = clock()
     loss = peer.forward()
-    middle = time.perf_counter()
+    middle = clock()
     peer.backward(loss)
-    ended = time.perf_counter()
+    ended = clock()
     return 1000 * (middle - started), 1000 * (ended - middle)
 
 
