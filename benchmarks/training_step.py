@@ -10,7 +10,7 @@ each setting they take turns, and ratios are of the same turn. `docs/speed.md` s
 
 from __future__ import annotations
 
-from _machine import machine, made, one_thread, versions
+from _machine import machine, made, one_thread
 
 one_thread()
 
@@ -32,7 +32,6 @@ from neurotorch.core.storage import save_json
 SIZES = "128x1x1000,522x1x1000,522x32x200,256x128x100,2048x1x200"
 MODELS = "current-lif,current-lif-dale,wilson-cowan,wilson-cowan-dale"
 FASTEST_OF = ("autograd", "norse", "snntorch", "published")
-PACKAGES = ("neurotorch", "torch", "numpy", "numba", "norse", "snntorch")
 PUBLISHED = "NeuroTorch 0.0.2"
 SLOW, FEW, ENDLESS = 3000, 3, 8000
 """Milliseconds from which on a peer is repeated a few times only, and from which on its first step must do."""
@@ -55,15 +54,19 @@ def main() -> None:
         "question": __doc__.splitlines()[0],
         "made": made(),
         "machine": machine(),
-        "versions": versions(*PACKAGES),
         "seeds": [SEED],
         "repeats": args.repeats,
         "clock": args.clock,
         "constants": {model: asdict(constants) for model, constants in CONSTANTS.items()},
         "seconds_to_compile": compilation(),
     }
-    workers = start(args.peers.split(","), args.published, args.clock)
-    report["peers"] = {worker.name: worker.about for worker in workers}
+    names = args.peers.split(",")
+    report["peers"] = {}
+    if args.published is None and "published" in names:
+        names.remove("published")
+        report["peers"]["published"] = {"absent": f"no folder with {PUBLISHED} was given with --published"}
+    workers = [Worker(name, args.published, args.clock) for name in names]
+    report["peers"] |= {worker.name: worker.about for worker in workers}
     report["results"] = []
     for each in settings:
         report["results"].append(measure(each, workers, args.repeats))
@@ -84,14 +87,6 @@ def setting(model: str, size: str, dtype: str) -> Setting:
     """Read ``current-lif-dale`` and ``522x1x1000``."""
     neurons, batch, steps = (int(each) for each in size.split("x"))
     return Setting(model.removesuffix("-dale"), model.endswith("-dale"), neurons, batch, steps, dtype)
-
-
-def start(names: list[str], published: Path | None, clock: str) -> list[Worker]:
-    """Start a process for every peer; without a folder of its own the published package is not looked for."""
-    if published is None and "published" in names:
-        print(f"{PUBLISHED} is left out: give its folder with --published.")
-        names = [name for name in names if name != "published"]
-    return [Worker(name, published, clock) for name in names]
 
 
 def measure(setting: Setting, workers: list[Worker], repeats: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1]
 
 def environment(published: Path | None = None) -> dict[str, str]:
     """Return the environment of a process that finds our package, or in its place the published one in a folder."""
-    folder = BENCHMARKS.parent if published is None else published
+    folder = BENCHMARKS.parent if published is None else published.resolve()
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 

@@ -6,7 +6,7 @@ earlier setting left, so that its memory is that of the setting. Requests and an
 
 from __future__ import annotations
 
-from _machine import one_thread, threads
+from _machine import one_thread, threads, versions
 
 one_thread()
 
@@ -26,6 +26,7 @@ from peers.peer import AbsentError, Peer
 from peers.problem import Setting, draw
 from peers.processes import PEERS
 
+PACKAGES = ("neurotorch", "torch", "numpy", "numba", "norse", "snntorch")
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     except ImportError as error:
         say(answers, absent=str(error))
         return
-    say(answers, what=kind.what, learned=kind.learned)
+    say(answers, what=kind.what, learned=kind.learned, versions=versions(*PACKAGES))
     for request in requests():
         setting = Setting(**request)
         child = os.fork()
