@@ -95,10 +95,12 @@ def stop_gradient(x: Tensor) -> Tensor:
     return x.detach()
 
 
-def spike(x: Tensor, surrogate: Surrogate) -> Tensor:
-    """Return 1 where ``x > 0``, else 0, with the derivative of `surrogate`."""
-    emitted: Tensor = _Spike.apply(x, surrogate)
-    return emitted
+def spike(x: Any, surrogate: Surrogate) -> Any:
+    """Return 1 where ``x > 0``, else 0, with the derivative of `surrogate`.
+
+    What is not a tensor is a symbol, with which an engine reads the text of a step.
+    """
+    return _Spike.apply(x, surrogate) if isinstance(x, Tensor) else x.spike(surrogate)
 
 
 def transfer(x: Tensor, phi: Transfer) -> Tensor:

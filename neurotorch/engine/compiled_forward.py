@@ -2,127 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from neurotorch.core.trees import leaves
 from neurotorch.engine import machine
 from neurotorch.engine.circuit import Link, Population
-from neurotorch.engine.forward import Trace
+from neurotorch.engine.lowering import lower, reached
 from neurotorch.engine.plan import Plan
 from neurotorch.engine.tracing import Program, Value
 
 
-class _Rows(NamedTuple):
-    """What a population writes, and the operands of the rows that others read."""
+class Needs(NamedTuple):
+    """What the reverse scan reads of one population, and cannot compute from the rest."""
 
-    activity: Tensor  # one step longer: the history comes first
-    seen: Tensor
-    fields: tuple[Tensor, ...]  # before every step and after the last, or the last two alone
-    current: Tensor  # at every step, or at one
+    fields: tuple[bool, ...]
+    current: bool
 
 
-def run_forward(
-    kernel: Callable[..., None],
-    populations: Sequence[Population],
-    links: Sequence[Link],
-    programs: Sequence[Program],
-    *,
-    record: bool,
-    keep: bool,
-) -> tuple[list[Trace], list[Tensor]]:
-    """Run the circuit; parameters and result are those of `neurotorch.engine.forward.run_forward`."""
-    steps, batch = populations[0].current.shape[:2]
-    everything = keep or record
-    plan = Plan(steps, populations[0].history)
-    rows = [_allocate(p, any(link.post == index for link in links), everything) for index, p in enumerate(populations)]
-    for index, (population, program) in enumerate(zip(populations, programs, strict=True)):
-        mine = rows[index]
-        # The current is written unless it is the one from outside as it stands.
-        operand = plan.sequence(mine.current) if len(mine.current) == steps else plan.row(mine.current)
-        if mine.current is not population.current:
-            plan.load(operand, population.current)
-        for link in links:
-            if link.post == index:
-                source = plan.sequence(rows[link.pre].activity, shift=0 if link.delayed else 1)
-                plan.add_product(source, operand, link.weight.detach().t(), batch)
-        _write(plan, population, program, mine, operand, everything)
-        plan.end_unit(population.history.numel())
-    plan.run(kernel)
-    traces, outputs = [], []
-    for population, mine in zip(populations, rows, strict=True):
-        last = [field[steps if everything else steps % 2].clone() for field in mine.fields]
-        outputs += [mine.activity[1:], mine.seen, *last]
-        if everything:
-            traces.append(Trace(tuple(field[:-1] for field in mine.fields), mine.current, mine.activity))
-        if record:
-            # What came in must not go out again.
-            current = mine.current.clone() if mine.current is population.current else mine.current
-            outputs += [*[field[1:] for field in mine.fields], current]
-    return traces, outputs
+class Rows(NamedTuple):
+    """What one population writes; time is axis 0.
+
+    Attributes
+    ----------
+    activity
+        One row longer than time: the history comes first.
+    fields
+        The state fields before every step and after the last; or a ring of the last rows, as many as a power of two.
+    current
+        The currents, or a ring of them; the external one itself where nothing is added.
+    seen
+        None where it is not wanted, or is the activity itself.
+    """
+
+    activity: Tensor
+    fields: tuple[Tensor, ...]
+    current: Tensor
+    seen: Tensor | None
 
 
-def _allocate(population: Population, linked: bool, everything: bool) -> _Rows:
-    steps, shape, like = population.current.shape[0], population.history.shape, population.history
-    activity = like.new_empty(steps + 1, *shape)
-    activity[0] = population.history
+def allocate(
+    population: Population, program: Program, needs: Needs, *, linked: bool, kept: int, activity: Tensor | None = None
+) -> Rows:
+    """Return rows for a population, the first of them filled in.
+
+    Parameters
+    ----------
+    population, program, needs
+        Whose rows.
+    linked
+        Whether a link ends at the population.
+    kept
+        How many rows to keep of what is needed: one more than the steps for all of them.
+    activity
+        Where activity was written before: then it is written there again, and what is seen is not.
+    """
+    steps, like = population.current.shape[0], population.history
+    seen = None
+    if activity is None:
+        activity = like.new_empty(steps + 1, *like.shape)
+        activity[0] = like
+        if not shows_activity(program):
+            seen = like.new_empty(steps, *like.shape)
     fields = []
-    for leaf in leaves(population.state):
-        field = like.new_empty(steps + 1 if everything else 2, *shape)
+    for leaf, needed in zip(leaves(population.state), needs.fields, strict=True):
+        field = like.new_empty(kept if needed else 2, *like.shape)
         field[0] = leaf
         fields.append(field)
     current = population.current
     if linked or not current.is_contiguous():
-        current = like.new_empty(steps if everything else 1, *shape)
-    return _Rows(activity, like.new_empty(steps, *shape), tuple(fields), current)
+        current = like.new_empty(min(kept, steps) if needs.current else 1, *like.shape)
+    return Rows(activity, tuple(fields), current, seen)
 
 
-def _write(plan: Plan, population: Population, program: Program, rows: _Rows, current: int, everything: bool) -> None:
-    """Write the instructions of a step."""
-    before = [plan.sequence(field, alternate=not everything) for field in rows.fields]
-    after = [plan.sequence(field, shift=1, alternate=not everything) for field in rows.fields]
-    targets = [plan.sequence(rows.activity, shift=1), plan.sequence(rows.seen), *after]
-    used = _last_uses(program)
-    drives = [
-        plan.incoming(drive.detach().expand_as(population.current)) if Value(len(before) + 1 + k) in used else -1
+class Forward:
+    """The forward scan of a circuit: `run` executes a stretch of steps, from the rows that the one before left."""
+
+    def __init__(
+        self,
+        kernel: Callable[..., None],
+        populations: Sequence[Population],
+        links: Sequence[Link],
+        programs: Sequence[Program],
+        rows: Sequence[Rows],
+    ) -> None:
+        self._kernel, self.rows = kernel, rows
+        self.steps, self._batch = populations[0].current.shape[:2]
+        self._plan = Plan(self.steps, populations[0].history)
+        for index, (population, program) in enumerate(zip(populations, programs, strict=True)):
+            current = self._write_current(index, population, links, programs)
+            self._write_step(population, program, rows[index], current)
+            self._plan.end_unit(population.history.numel())
+
+    def run(self, first: int, last: int) -> None:
+        """Execute the steps from `first` up to, not including, `last`."""
+        self._plan.run(self._kernel, first, last)
+
+    def _sequence(self, rows: Tensor, *, whole: int, shift: int = 0) -> int:
+        return self._plan.sequence(rows, shift=shift, ring=len(rows) < whole)
+
+    def _write_current(
+        self, index: int, population: Population, links: Sequence[Link], programs: Sequence[Program]
+    ) -> int:
+        mine = self.rows[index]
+        operand = self._sequence(mine.current, whole=self.steps)
+        if mine.current is not population.current:
+            self._plan.load(operand, population.current)
+        for link in links:
+            if link.post == index:
+                source = self._plan.sequence(self.rows[link.pre].activity, shift=0 if link.delayed else 1)
+                spikes = emits_spikes(programs[link.pre])
+                self._plan.add_product(source, operand, link.weight.detach().t(), self._batch, sparse=spikes)
+        return operand
+
+    def _write_step(self, population: Population, program: Program, rows: Rows, current: int) -> None:
+        plan, whole = self._plan, self.steps + 1
+        before = [self._sequence(field, whole=whole) for field in rows.fields]
+        after = [self._sequence(field, whole=whole, shift=1) for field in rows.fields]
+        ends = [(program.outputs[0], plan.sequence(rows.activity, shift=1))]
+        if rows.seen is not None:
+            ends.append((program.outputs[1], plan.sequence(rows.seen)))
+        ends += zip(program.outputs[2:], after, strict=True)
+        given = {Value(k): operand for k, operand in enumerate([*before, current])}
+        used = reached(program.operations, program.inputs, stops=(), ends=[end for end, _ in ends])
+        lower(
+            plan,
+            program.operations,
+            program.inputs,
+            given=given | incoming_drives(plan, population, used),
+            ends=ends,
+            shape=population.history.shape,
+        )
+
+
+def incoming_drives(plan: Plan, population: Population, used: Container[Value]) -> dict[Value, int]:
+    """Return the operands of those drives that are used."""
+    first = len(leaves(population.state)) + 1
+    return {
+        Value(first + k): plan.incoming(drive.detach().expand_as(population.current))
         for k, drive in enumerate(population.drive)
-    ]
-    homes: dict[Value, int] = dict(zip(map(Value, range(program.inputs)), [*before, current, *drives], strict=True))
-    direct: dict[Value, int] = {}  # the first output that a result is: it is written there at once
-    for target, end in zip(targets, program.outputs, strict=True):
-        if isinstance(end, Value) and end >= program.inputs:
-            direct.setdefault(end, target)
-    for place, operation in enumerate(program.operations):
-        result = Value(program.inputs + place)
-        if result not in used:
-            continue
-        given = [_home(plan, operand, homes, rows) for operand in operation.operands]
-        homes[result] = direct[result] if result in direct else plan.scratch()
-        plan.instruct(operation.code, homes[result], *given)
-        for operand in {x for x in operation.operands if isinstance(x, Value)}:
-            if operand >= program.inputs and operand not in direct and used[operand] == place:
-                plan.release(homes[operand])
-    for target, end in zip(targets, program.outputs, strict=True):
-        if not (isinstance(end, Value) and direct.get(end) == target):
-            plan.instruct(machine.COPY, target, _home(plan, end, homes, rows))
+        if Value(first + k) in used
+    }
 
 
-def _home(plan: Plan, operand: float | Tensor | Value, homes: dict[Value, int], rows: _Rows) -> int:
-    """Return the number by which the plan knows what an operation takes."""
-    if isinstance(operand, Value):
-        return homes[operand]
-    return plan.constant(operand, rows.seen.shape[1:])
+def shows_activity(program: Program) -> bool:
+    """Return whether what is seen is the emitted activity itself."""
+    emitted, seen = program.outputs[:2]
+    return isinstance(emitted, Value) and isinstance(seen, Value) and emitted == seen
 
 
-def _last_uses(program: Program) -> dict[Value, int]:
-    """Return the operation that uses each value last; what leads to no output is absent."""
-    ends = len(program.operations)
-    used = {end: ends for end in program.outputs if isinstance(end, Value)}
-    for place in range(ends - 1, -1, -1):
-        if Value(program.inputs + place) in used:
-            for operand in program.operations[place].operands:
-                if isinstance(operand, Value):
-                    used.setdefault(operand, place)
-    return used
+def emits_spikes(program: Program) -> bool:
+    """Return whether a step emits 1 and 0."""
+    end = program.outputs[0]
+    if not isinstance(end, Value) or end < program.inputs:
+        return False
+    return program.operations[end - program.inputs].code in (machine.SPIKE, machine.GREATER, machine.GREATER_EQUAL)
+
+
+def everything(population: Population) -> Needs:
+    """Return that all is needed."""
+    return Needs((True,) * len(leaves(population.state)), True)
+
+
+def nothing(population: Population) -> Needs:
+    """Return that nothing is needed."""
+    return Needs((False,) * len(leaves(population.state)), False)
+
+
+def last_states(rows: Rows, steps: int) -> list[Tensor]:
+    """Return the state fields after the last step."""
+    return [field[steps if len(field) > steps else steps & (len(field) - 1)].clone() for field in rows.fields]
+
+
+def border(rows: Sequence[Rows], step: int) -> list[Tensor]:
+    """Return the rows of all fields of all populations that hold the states before a step."""
+    return [field[step & (len(field) - 1)] for mine in rows for field in mine.fields]
+
+
+def block_length(steps: int) -> int:
+    """Return how many steps apart states are kept, where the steps between are run again: one less than a power of two.
+
+    Near the square root of the steps what is kept and what is run again take the same memory.
+    """
+    return 2 ** max(1, round(torch.tensor(float(steps)).log2().item() / 2)) - 1

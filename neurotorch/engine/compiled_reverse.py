@@ -1,145 +1,247 @@
-"""The reverse scan over one block of time on the machine.
+"""The reverse scan on the machine: the reverse programs of steps, written into a plan.
 
-It knows only Jacobian entries, links and the gradients of the loss, so that every model is a list of multiplications
-and sums.
+With ``lambda`` the gradients of a step's outputs (its emitted activity `z` and its state), a step back in time is::
+
+    g_z(t) = dL/dz(t) + W^T g_I(t+1)
+    (lambda(t-1), g_I(t), gradients of coefficients and drives) = the reverse program of the step
+
+and every few steps the gradients of weights gain ``sum over t of g_I(t) z(t-1)^T``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from neurotorch.engine import machine
-from neurotorch.engine.circuit import Link
-from neurotorch.engine.linearise import Local
-from neurotorch.engine.plan import Plan
-from neurotorch.engine.reverse_loop import Carried, Found, Received
-from neurotorch.engine.slopes import Fixed
+from neurotorch.engine.asked import Received, Wanted
+from neurotorch.engine.circuit import Link, Population
+from neurotorch.engine.compiled_forward import Needs, Rows, incoming_drives, shows_activity
+from neurotorch.engine.differentiate import ReverseProgram, differentiate
+from neurotorch.engine.lowering import End, lower, reached
+from neurotorch.engine.plan import Plan, period
+from neurotorch.engine.tracing import Program, Value
 
 
-def run_block(
-    kernel: Callable[..., None],
-    locals_: Sequence[Local],
-    received: Sequence[Received],
-    carried: Sequence[Carried],
-    links: Sequence[Link],
-) -> tuple[list[Found], list[Carried]]:
-    """Run the reverse scan over one block; parameters and result are those of `reverse_loop.run_block`.
+def needs_of(program: Program, wanted: Wanted) -> Needs:
+    """Return which rows the reverse scan reads, whatever the loss turns out to be."""
+    fields = len(program.outputs) - 2
+    reverse = differentiate(program, (1, int(not shows_activity(program)), *[1] * fields, 0))
+    ends = [*reverse.gradients[: fields + 1], *_of_drives(reverse, wanted), *reverse.sums]
+    after = _values_after(program, reverse)
+    found = reached(
+        reverse.operations,
+        reverse.inputs,
+        stops=[value for value in (_emitted_value(program, reverse), *after) if value is not None],
+        ends=ends,
+    )
+    return Needs(tuple(Value(k) in found or after[k] in found for k in range(fields)), Value(fields) in found)
 
-    Gradients of emitted activity and states are returned only for populations of which a coefficient's or drive's is
-    wanted.
+
+class _Found(NamedTuple):
+    """Where the gradients of one population gather."""
+
+    states: list[Tensor]  # a ring of two rows each
+    currents: Tensor
+    constants: list[Tensor]
+    totals: list[Tensor]  # of the constants, a ring of two rows each
+    drives: list[Tensor | None]
+
+
+class Reverse:
+    """The reverse scan of a circuit: `run` executes a stretch of steps, the last one first.
+
+    Parameters
+    ----------
+    kernel, populations, links, programs
+        As of the forward scan.
+    rows, needs
+        What the forward scan left.
+    wanted, weights, received
+        Whose gradients are wanted, and those of the outputs.
     """
-    like = locals_[0].outputs[0].detach()
-    plan = Plan(len(like), like)
-    currents = [_currents(local, carry) for local, carry in zip(locals_, carried, strict=True)]
-    states = [[field.clone() for field in carry.states] for carry in carried]
-    found: list[Found] = []
-    for index in range(len(locals_) - 1, -1, -1):
-        g_z, emitted = _emitted(plan, index, locals_[index], received[index], links, currents)
-        outgoing = [(link, currents[link.post]) for link in links if link.pre == index and not link.detached]
-        for link, current in outgoing:
-            assert g_z is not None
-            plan.add_product(
-                plan.sequence(current, shift=1 if link.delayed else 0), g_z, link.weight.detach(), like.shape[1]
+
+    def __init__(
+        self,
+        kernel: Callable[..., None],
+        populations: Sequence[Population],
+        links: Sequence[Link],
+        programs: Sequence[Program],
+        rows: Sequence[Rows],
+        needs: Sequence[Needs],
+        *,
+        wanted: Sequence[Wanted],
+        weights: Sequence[bool],
+        received: Sequence[Received],
+    ) -> None:
+        self._kernel, self._populations, self._links, self._programs = kernel, populations, links, programs
+        self._rows, self._needs, self._wanted, self._received = rows, needs, wanted, received
+        self.steps, self._batch = populations[0].current.shape[:2]
+        self._plan = Plan(self.steps, populations[0].history)
+        self._currents = [self._room(population, want) for population, want in zip(populations, wanted, strict=True)]
+        self._found = [self._write(index) for index in range(len(populations) - 1, -1, -1)][::-1]
+        self._weights = [self._collect(link) if need else None for link, need in zip(links, weights, strict=True)]
+
+    def run(self, first: int, last: int) -> None:
+        """Execute the steps from `last`, not included, down to `first`."""
+        self._plan.run(self._kernel, first, last, backwards=True)
+
+    def gradients(self) -> list[Tensor | None]:
+        """Return the gradients in the order of the tensors that the scan was given."""
+        gradients: list[Tensor | None] = []
+        for index, (want, found) in enumerate(zip(self._wanted, self._found, strict=True)):
+            gradients += _of_coefficients(self._programs[index], want, found)
+            gradients += [ring[0] if need else None for ring, need in zip(found.states, want.state, strict=True)]
+            gradients.append(self._of_history(index) if want.history else None)
+            gradients.append(found.currents[: self.steps] if want.current else None)
+            gradients += [
+                None if rows is None else rows.sum_to_size(drive.shape)
+                for rows, drive in zip(found.drives, self._populations[index].drive, strict=True)
+            ]
+        return gradients + [None if total is None else total.t() for total in self._weights]
+
+    def _room(self, population: Population, wanted: Wanted) -> Tensor:
+        """Return room for the gradients of currents: all of them, or a ring. That after the last step is zero."""
+        rows, length = self.steps + 1, period(self.steps, self._batch)
+        if not wanted.current and length < rows:
+            rows = length
+        currents = population.history.new_empty(rows, *population.history.shape)
+        currents[self.steps if rows > self.steps else self.steps & (rows - 1)] = 0
+        return currents
+
+    def _current(self, index: int, *, shift: int = 0) -> int:
+        currents = self._currents[index]
+        return self._plan.sequence(currents, shift=shift, ring=len(currents) <= self.steps)
+
+    def _collect(self, link: Link) -> Tensor:
+        total = link.weight.new_zeros(link.weight.shape[::-1])
+        activity = self._plan.sequence(self._rows[link.pre].activity, shift=0 if link.delayed else 1)
+        self._plan.add_outer(activity, self._current(link.post), total, self._batch)
+        return total
+
+    def _write(self, index: int) -> _Found:
+        """Write what a step back in time does to one population."""
+        plan, population, program = self._plan, self._populations[index], self._programs[index]
+        received, wanted = self._received[index], self._wanted[index]
+        emitted = self._write_emitted(index)
+        others = [received.seen, *received.states, received.current]
+        counts = [int(emitted is not None), *(int(gradient is not None) for gradient in others)]
+        counts[2:-1] = [1 + count for count in counts[2:-1]]  # of a state field, there is also what was carried here
+        reverse = differentiate(program, tuple(counts))
+        found = self._allocate(index, reverse)
+        carried = [plan.sequence(ring, shift=1, ring=True) for ring in found.states]
+        incoming = [None if gradient is None else plan.incoming(gradient) for gradient in others]
+        operands = [[emitted], incoming[:1], *zip(carried, incoming[1:-1], strict=True), incoming[-1:]]
+        given = {
+            value: operand
+            for values, group in zip(reverse.received, operands, strict=True)
+            for value, operand in zip(values, [x for x in group if x is not None], strict=True)
+        }
+        given |= dict(zip(reverse.totals, [plan.sequence(r, shift=1, ring=True) for r in found.totals], strict=True))
+        ends: list[tuple[End, int]] = list(
+            zip(
+                reverse.gradients[: len(found.states) + 1],
+                [*(plan.sequence(ring, ring=True) for ring in found.states), self._current(index)],
+                strict=True,
             )
-        found.append(_write(plan, locals_[index], received[index], states[index], currents[index], g_z, emitted))
-        plan.end_unit(currents[index][0].numel())
-    plan.run(kernel, backwards=True)
-    handed = [Carried(mine, current[0]) for mine, current in zip(states, currents, strict=True)]
-    return found[::-1], handed
+        )
+        ends += zip(reverse.sums, [plan.sequence(ring, ring=True) for ring in found.totals], strict=True)
+        ends += zip(_of_drives(reverse, wanted), [plan.sequence(r) for r in found.drives if r is not None], strict=True)
+        given |= self._given_rows(index, reverse, [end for end, _ in ends])
+        lower(
+            plan,
+            reverse.operations,
+            reverse.inputs,
+            given=given,
+            ends=ends,
+            shape=population.history.shape,
+            fuse_from=reverse.repeated,
+        )
+        plan.end_unit(population.history.numel())
+        return found
+
+    def _write_emitted(self, index: int) -> int | None:
+        """Write the gradient of emitted activity; return its operand, None if there is none."""
+        plan, gradient = self._plan, self._received[index].emitted
+        outgoing = [link for link in self._links if link.pre == index and not link.detached]
+        if not outgoing:
+            return None if gradient is None else plan.incoming(gradient)
+        history = self._populations[index].history
+        g_z = plan.row(torch.empty_like(history, memory_format=torch.contiguous_format))
+        absent = history.new_zeros(()).expand(self.steps, *history.shape)
+        plan.load(g_z, absent if gradient is None else gradient)
+        for link in outgoing:
+            current = self._current(link.post, shift=1 if link.delayed else 0)
+            plan.add_product(current, g_z, link.weight.detach(), self._batch, sparse=False)
+        return g_z
+
+    def _allocate(self, index: int, reverse: ReverseProgram) -> _Found:
+        population, received = self._populations[index], self._received[index]
+        like = population.history
+        states = []
+        for final in received.final:
+            ring = like.new_zeros(2, *like.shape)
+            if final is not None:
+                ring[self.steps & 1] = final
+            states.append(ring)
+        totals = [like.new_zeros(2, *like.shape) for _ in reverse.constants]
+        drives = [like.new_empty(self.steps, *like.shape) if need else None for need in self._wanted[index].drive]
+        return _Found(states, self._currents[index], list(reverse.constants), totals, drives)
+
+    def _given_rows(self, index: int, reverse: ReverseProgram, ends: Sequence[End]) -> dict[Value, int]:
+        """Return the operands of the values that need not be computed, because the forward scan left them."""
+        plan, population, program = self._plan, self._populations[index], self._programs[index]
+        rows, needs, given = self._rows[index], self._needs[index], {}
+        if (emitted := _emitted_value(program, reverse)) is not None:
+            given[emitted] = plan.sequence(rows.activity, shift=1)
+        for k, (field, value) in enumerate(zip(rows.fields, _values_after(program, reverse), strict=True)):
+            if needs.fields[k]:
+                ring = len(field) <= self.steps
+                given[Value(k)] = plan.sequence(field, ring=ring)
+                if value is not None:
+                    given[value] = plan.sequence(field, shift=1, ring=ring)
+        if needs.current:
+            given[Value(len(rows.fields))] = plan.sequence(rows.current, ring=len(rows.current) < self.steps)
+        used = reached(reverse.operations, reverse.inputs, stops=given, ends=ends)
+        return given | incoming_drives(plan, population, used)
+
+    def _of_history(self, index: int) -> Tensor:
+        total = torch.zeros_like(self._populations[index].history)
+        for link in self._links:
+            if link.pre == index and link.delayed and not link.detached:
+                total += self._currents[link.post][0] @ link.weight.detach()
+        return total
 
 
-def _currents(local: Local, carry: Carried) -> Tensor:
-    """Return room for the gradients of the block's currents, and of the one after it."""
-    steps, *shape = local.outputs[0].shape
-    currents = local.outputs[0].detach().new_empty(steps + 1, *shape)
-    currents[-1] = 0 if carry.current is None else carry.current
-    return currents
+def _of_coefficients(program: Program, wanted: Wanted, found: _Found) -> list[Tensor | None]:
+    """Return the gradients of the coefficients from those of the constants that were computed from them."""
+    leaves_ = [leaf for leaf, need in zip(program.coefficients, wanted.coefficients, strict=True) if need]
+    sums = [
+        ring[0].sum_to_size(constant.shape).to(constant.dtype)
+        for ring, constant in zip(found.totals, found.constants, strict=True)
+    ]
+    taken: Sequence[Tensor | None] = [None] * len(leaves_)
+    if sums and leaves_:
+        taken = torch.autograd.grad(found.constants, leaves_, sums, allow_unused=True, retain_graph=True)
+    each = iter(taken)
+    return [next(each) if need else None for need in wanted.coefficients]
 
 
-def _emitted(
-    plan: Plan, index: int, local: Local, received: Received, links: Sequence[Link], currents: Sequence[Tensor]
-) -> tuple[int | None, Tensor | None]:
-    """Begin the gradient of emitted activity with that of the loss; return its operand, and its sequence if wanted."""
-    if received.emitted is None and not any(link.pre == index and not link.detached for link in links):
-        return None, None
-    shape = currents[index].shape[1:]
-    stored = None
-    if local.wanted and local.emitted_field is None:
-        stored = plan.like.new_empty(plan.steps, *shape)
-        g_z = plan.sequence(stored)
-    else:
-        g_z = plan.row(plan.like.new_empty(shape))
-    absent = plan.like.new_zeros(()).expand(plan.steps, *shape)
-    plan.load(g_z, absent if received.emitted is None else received.emitted)
-    return g_z, stored
+def _of_drives(reverse: ReverseProgram, wanted: Wanted) -> list[End]:
+    first = len(reverse.gradients) - len(wanted.drive)
+    return [end for end, need in zip(reverse.gradients[first:], wanted.drive, strict=True) if need]
 
 
-def _write(
-    plan: Plan,
-    local: Local,
-    received: Received,
-    states: list[Tensor],
-    currents: Tensor,
-    g_z: int | None,
-    emitted: Tensor | None,
-) -> Found:
-    """Write the instructions of one population."""
-    rows, stored = [plan.row(state) for state in states], []
-    gradients: list[int | None] = [g_z]
-    for number, row in enumerate(rows):
-        if local.wanted:
-            stored.append(currents.new_empty(plan.steps, *currents.shape[1:]))
-        out = plan.sequence(stored[number]) if local.wanted else plan.scratch()
-        terms = [row]
-        if (extra := received.states[number]) is not None:
-            terms.append(plan.incoming(extra))
-        if number == local.emitted_field and g_z is not None:
-            terms.append(g_z)
-        gradients.append(_sum(plan, terms, out))
-    for number, out in enumerate([*rows, plan.sequence(currents)]):
-        terms = []
-        if (seen := local.from_seen[number]) is not None:
-            terms.append(plan.incoming(seen))
-        if number == len(rows) and received.current is not None:
-            terms.append(plan.incoming(received.current))
-        products = [
-            (_entry(plan, entry, currents.shape[1:]), gradient)
-            for entry, gradient in zip(
-                [local.of_emitted[number], *[row[number] for row in local.of_state]], gradients, strict=True
-            )
-            if entry is not None and gradient is not None
-        ]
-        _sum_of_products(plan, terms, products, out)
-    return Found(emitted, stored, currents[:-1])
+def _values_after(program: Program, reverse: ReverseProgram) -> list[Value | None]:
+    """Return the values of the state's fields after a step, None for one that is not computed."""
+    return [_computed(program, reverse, end) for end in program.outputs[2:]]
 
 
-def _entry(plan: Plan, entry: Tensor | Fixed, shape: torch.Size) -> int:
-    return plan.constant(entry.value, shape) if isinstance(entry, Fixed) else plan.incoming(entry)
+def _emitted_value(program: Program, reverse: ReverseProgram) -> Value | None:
+    return _computed(program, reverse, program.outputs[0])
 
 
-def _sum(plan: Plan, terms: list[int], out: int) -> int:
-    """Write the sum of some operands; return its operand."""
-    total = terms[0]
-    for term in terms[1:-1]:
-        total = plan.instruct(machine.ADD, plan.scratch(), total, term)
-    if len(terms) == 1:
-        return plan.instruct(machine.COPY, out, total)
-    return plan.instruct(machine.ADD, out, total, terms[-1])
-
-
-def _sum_of_products(plan: Plan, terms: list[int], products: list[tuple[int, int]], out: int) -> None:
-    """Write ``sum terms + sum a b`` into `out`; zero where there is nothing to add."""
-    if not products:
-        _sum(plan, terms or [plan.number(0.0)], out)
-        return
-    total = None if not terms else terms[0] if len(terms) == 1 else _sum(plan, terms, plan.scratch())
-    for place, (entry, gradient) in enumerate(products):
-        target = out if place == len(products) - 1 else plan.scratch()
-        if total is None:
-            plan.instruct(machine.MULTIPLY, target, entry, gradient)
-        else:
-            plan.instruct(machine.MULTIPLY_ADD, target, entry, gradient, total)
-        total = target
+def _computed(program: Program, reverse: ReverseProgram, end: End) -> Value | None:
+    return reverse.values[end] if isinstance(end, Value) and end >= program.inputs else None

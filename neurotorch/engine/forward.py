@@ -22,7 +22,7 @@ class Trace(NamedTuple):
 
 def run_forward(
     populations: Sequence[Population], links: Sequence[Link], *, record: bool, keep: bool
-) -> tuple[list[Trace], list[Tensor]]:
+) -> tuple[tuple[Trace, ...], list[Tensor]]:
     """Run the circuit without a graph; return what the reverse scan needs (where it is to be kept), and the outputs."""
     states: list[Any] = [population.state for population in populations]
     emitted = [[population.history] for population in populations]
@@ -53,4 +53,4 @@ def run_forward(
             traces.append(Trace(tuple(sequence[:-1] for sequence in sequences), current, activity))
             if record:
                 outputs += [*[sequence[1:] for sequence in sequences], current]
-    return traces, outputs
+    return tuple(traces), outputs

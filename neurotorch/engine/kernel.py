@@ -1,4 +1,4 @@
-"""Compiles `neurotorch.engine.machine`, once per machine and dtype, and keeps the compiled code on disk."""
+"""Compiles `neurotorch.engine.machine` and its products, once per dtype, and keeps the compiled code on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotorch.core.storage import write_atomically
-from neurotorch.engine import machine
+from neurotorch.engine import intrinsics, machine, products
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ def kernel(dtype: str) -> Callable[..., None] | None:
     """Return the compiled `machine.run` for "float32" or "float64", None (and a warning) where it cannot be compiled.
 
     The text is compiled from a file of its own, named by the hash of the text, the dtype and the versions of numba and
-    numpy, because numba takes its cached code for fresh as long as one file is unchanged. Processes that start together
+    numpy, because numba takes its cached code for fresh as long as one file is unchanged; the texts that are compiled
+    into it are part of the hash. Processes that start together
     each write the same file, atomically. Where the folder cannot be written, the code is compiled without being kept.
     """
     try:
@@ -51,7 +52,7 @@ def kernel(dtype: str) -> Callable[..., None] | None:
                 _LOGGER.warning(
                     "The compiled code in %s could not be used (%s): compiling it anew.", path, _first_line(error)
                 )
-        return _compile(_from_text(text, dtype), dtype, cache=False)
+        return _compile(_from_text(text, f"machine_{dtype}"), dtype, cache=False)
     except Exception as error:  # noqa: BLE001  numba has its own errors on every platform; torch can do the work
         _LOGGER.warning("The compiled scans are not available, scans run in torch, slower: %s", _first_line(error))
         return None
@@ -66,7 +67,8 @@ def _prepare(text: str, dtype: str) -> Path | None:
     import numba
     import numpy as np
 
-    key = "\n".join((text, inspect.getsource(sys.modules[__name__]), dtype, numba.__version__, np.__version__))
+    rest = [inspect.getsource(module) for module in (products, intrinsics, sys.modules[__name__])]
+    key = "\n".join((text, *rest, dtype, numba.__version__, np.__version__))
     path = cache_folder() / f"neurotorch_machine_{dtype}_{hashlib.sha256(key.encode()).hexdigest()[:16]}.py"
     try:
         if not path.is_file():
@@ -89,14 +91,15 @@ def _from_file(path: Path) -> types.ModuleType:
     return module
 
 
-def _from_text(text: str, dtype: str) -> types.ModuleType:
-    module = types.ModuleType(f"neurotorch_machine_{dtype}")
+def _from_text(text: str, name: str) -> types.ModuleType:
+    module = types.ModuleType(f"neurotorch_{name}")
+    sys.modules[module.__name__] = module  # as above
     exec(compile(text, f"<{module.__name__}>", "exec"), vars(module))
     return module
 
 
 def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[..., None]:
-    """Compile a copy of the machine for one dtype.
+    """Compile a copy of the machine, and a copy of its products with it, for one dtype.
 
     No `fastmath` beyond contraction: elementwise arithmetic then rounds as in torch, and non-finite values stay what
     they are.
@@ -104,36 +107,25 @@ def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[.
     import numba
     from numba import types as kinds
 
-    _teach_view(module.view)
-    for name, helper in inspect.getmembers(module, inspect.isfunction):
-        if helper.__module__ == module.__name__ and name not in ("view", "run"):
-            setattr(module, name, numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True)(helper))
+    helpers = _from_text(inspect.getsource(products), f"products_{dtype}")
+    intrinsics.teach(helpers, dtype)
+    _jit_helpers(helpers)
+    for name in ("add_outer", "add_product", "view"):
+        setattr(module, name, getattr(helpers, name))
+    _jit_helpers(module)
     whole = kinds.int64
-    table, row = kinds.Array(whole, 2, "C"), kinds.Array(whole, 1, "C")
+    table, indices = kinds.Array(whole, 2, "C"), kinds.Array(kinds.int32, 1, "C")
     numbers = kinds.Array(getattr(kinds, dtype), 1, "C")
-    signature = kinds.void(whole, whole, table, table, table, table, table, whole, row, numbers)
+    signature = kinds.void(*[whole] * 3, *[table] * 6, whole, whole, indices, numbers, numbers)
     settings: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": cache}
     compiled: Callable[..., None] = numba.njit(signature, **settings)(module.run)
     return compiled
 
 
-def _teach_view(view: Callable[..., Any]) -> None:
-    """Tell numba how to read numbers at an address. Signatures must agree, annotations included."""
+def _jit_helpers(module: types.ModuleType) -> None:
+    """Compile the functions of a module for one another; those with a compiled meaning of their own stay."""
     import numba
-    from numba import types
-    from numba.extending import intrinsic, overload
 
-    @intrinsic
-    def pointer(typing: Any, address: Any, like: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(like.dtype)(address, like), generate
-
-    read: Any = pointer
-    carray: Any = numba.carray  # type: ignore[attr-defined]
-
-    def choose(address, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
-        return lambda address, count, like: carray(read(address, like), (count,))
-
-    overload(view)(choose)
+    for name, helper in inspect.getmembers(module, inspect.isfunction):
+        if helper.__module__ == module.__name__ and name not in (*intrinsics.NAMES, "run"):
+            setattr(module, name, numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True)(helper))

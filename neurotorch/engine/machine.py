@@ -2,44 +2,32 @@
 
 A scan is, at every step and for every unit, three things: *loads* copy what comes from outside into rows, *links* add a
 matrix product to a row, and *instructions* are elementwise arithmetic on rows. A row is `(batch, neuron)` flattened,
-which a pointwise step cannot tell from a vector. The tables are written by `neurotorch.engine.plan`; the forward scan
+which a pointwise step cannot tell from a vector. Every few steps *outers* add the products of two blocks of rows to
+gradients of weights. The tables are written by `neurotorch.engine.plan`; the forward scan
 of any model and the reverse scan of all of them run on these same few loops, so that they are compiled once and not
 once per model.
 
-`neurotorch.engine.kernel` compiles the text of this file as it stands, under numba, for float32 and for float64:
-nothing here may import from the package. Without numba the text runs in plain Python, slowly.
+`neurotorch.engine.kernel` compiles the text of this file and of `neurotorch.engine.products` as it stands, under numba,
+for float32 and for float64. Without numba the text runs in plain Python, slowly.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
 from typing import Any
 
 import numpy as np
 
+from neurotorch.engine.products import add_outer, add_product, view
+
 COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, MULTIPLY_ADD, POWER, NEGATE, ABSOLUTE = range(9)
 EXP, LOG, TANH, SIGMOID, SOFTPLUS, RELU, WHERE, MINIMUM, MAXIMUM = range(9, 18)
-GREATER, GREATER_EQUAL, EQUAL, BOTH, EITHER, NOT = range(18, 24)
-
-GATHER, BATCH = 0.3, 16
-"""A product reads only the rows of the weight whose activity is not zero, unless the batch has at least `BATCH` samples
-and more than the share `GATHER` of the activity is not zero; then BLAS does it whole. Measured in float32: for 67 to
-128 neurons and 2 to 8 samples gathering wins at every activity; for 522 neurons and 32 samples below a share of 0.4,
-for 256 neurons and 128 samples below 0.28."""
-
-
-def view(address, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201  numba compares signatures
-    """Return `count` numbers at `address` as an array of the dtype of `like`; `kernel` gives its compiled meaning."""
-    kind = ctypes.c_float if like.itemsize == 4 else ctypes.c_double
-    return np.ctypeslib.as_array((kind * count).from_address(int(address)))
+GREATER, GREATER_EQUAL, EQUAL, BOTH, EITHER, NOT, SPIKE, SIGN = range(18, 26)
 
 
 def place(operands: Any, number: int, step: int, first: int, size: int) -> int:
     """Return the address of an operand's row at `step`, from its element `first` on."""
-    row = step + operands[number, 2]
-    if operands[number, 3]:
-        row &= 1
+    row = (step + operands[number, 2]) & operands[number, 3]
     return operands[number, 0] + size * (row * operands[number, 1] + first * operands[number, 4])
 
 
@@ -59,54 +47,6 @@ def load(out: Any, entry: Any, step: int, size: int) -> None:
         else:
             for j in range(entry[6]):
                 out[start + j] = view(source + size * (sample * entry[3] + j * entry[4]), 1, out)[0]
-
-
-def gather(activity: Any, indices: Any, everything: int) -> int:
-    """Write the indices of what is not zero, or all; return how many."""
-    found = 0
-    for i in range(activity.shape[0]):
-        if everything or activity[i] != 0:
-            indices[found] = i
-            found += 1
-    return found
-
-
-def add_rows(out: Any, activity: Any, weight: Any, indices: Any, found: int) -> None:
-    """Add ``activity[i] * weight[i]`` for the gathered rows `i`; four at a time, to read and write `out` less often."""
-    k = 0
-    while k + 4 <= found:
-        i0, i1, i2, i3 = indices[k], indices[k + 1], indices[k + 2], indices[k + 3]
-        a0, a1, a2, a3 = activity[i0], activity[i1], activity[i2], activity[i3]
-        w0, w1, w2, w3 = weight[i0], weight[i1], weight[i2], weight[i3]
-        for j in range(out.shape[0]):
-            out[j] += a0 * w0[j] + a1 * w1[j] + a2 * w2[j] + a3 * w3[j]
-        k += 4
-    while k < found:
-        i0 = indices[k]
-        a0, w0 = activity[i0], weight[i0]
-        for j in range(out.shape[0]):
-            out[j] += a0 * w0[j]
-        k += 1
-
-
-def add_product(out: Any, activity: Any, weight: Any, batch: int, indices: Any, product: Any, everything: int) -> None:
-    """Add ``activity @ weight`` to `out`; `weight` is (pre, post), whichever way activity runs."""
-    pre, post = weight.shape
-    found = 0
-    if batch >= BATCH:
-        for j in range(activity.shape[0]):
-            if activity[j] != 0:
-                found += 1
-    if batch >= BATCH and found > GATHER * activity.shape[0]:
-        total = product[: batch * post]
-        np.dot(activity.reshape(batch, pre), weight, total.reshape(batch, post))
-        for j in range(total.shape[0]):
-            out[j] += total[j]
-        return
-    for sample in range(batch):
-        row = activity[sample * pre : (sample + 1) * pre]
-        found = gather(row, indices, everything)
-        add_rows(out[sample * post : (sample + 1) * post], row, weight, indices, found)
 
 
 def calculate(code: int, to: int, first: int, second: int, third: int, n: int, like: Any) -> None:
@@ -136,9 +76,12 @@ def calculate(code: int, to: int, first: int, second: int, third: int, n: int, l
     elif code == NEGATE:
         for j in range(n):
             out[j] = -a[j]
-    elif code == GREATER:
+    elif code == ABSOLUTE:
         for j in range(n):
-            out[j] = a[j] > b[j]
+            out[j] = abs(a[j])
+    elif code == SPIKE:
+        for j in range(n):
+            out[j] = a[j] > 0
     else:
         calculate_word(code, to, first, second, third, n, like)
 
@@ -173,6 +116,9 @@ def calculate_word(code: int, to: int, first: int, second: int, third: int, n: i
     elif code == MAXIMUM:
         for j in range(n):
             out[j] = a[j] if a[j] > b[j] or a[j] != a[j] else b[j]
+    elif code == GREATER:
+        for j in range(n):
+            out[j] = a[j] > b[j]
     elif code == GREATER_EQUAL:
         for j in range(n):
             out[j] = a[j] >= b[j]
@@ -188,51 +134,57 @@ def calculate_word(code: int, to: int, first: int, second: int, third: int, n: i
     elif code == NOT:
         for j in range(n):
             out[j] = a[j] == 0
-    elif code == ABSOLUTE:
+    elif code == SIGN:
         for j in range(n):
-            out[j] = abs(a[j])
+            out[j] = 1 if a[j] > 0 else -1 if a[j] < 0 else a[j]
     elif code == POWER:
         for j in range(n):
             out[j] = a[j] ** b[j]
 
 
 def run(
-    steps: int,
+    first_step: int,
+    last_step: int,
     backwards: int,
     units: Any,
     loads: Any,
     links: Any,
     instructions: Any,
     operands: Any,
+    outers: Any,
+    period: int,
     chunk: int,
     indices: Any,
-    product: Any,
+    edge: Any,
+    work: Any,
 ) -> None:
-    """Run a plan; the columns of its tables are those of `neurotorch.engine.plan`.
+    """Run a plan from `first_step` up to, not including, `last_step`; its tables are those of `neurotorch.engine.plan`.
 
     Instructions are executed on `chunk` elements of a row at a time, so that what they hand to each other stays in the
-    cache.
+    cache; gradients of weights on `period` steps at a time, for the same reason.
     """
-    size = product.itemsize
+    size = edge.itemsize
     addresses = np.zeros(operands.shape[0], np.int64)
-    for index in range(steps):
-        step = steps - 1 - index if backwards else index
+    for index in range(last_step - first_step):
+        step = last_step - 1 - index if backwards else first_step + index
         for number in range(units.shape[0]):
             unit = units[number]
             for k in range(unit[3], unit[4]):
                 entry = loads[k]
-                load(view(place(operands, entry[0], step, 0, size), entry[5] * entry[6], product), entry, step, size)
+                load(view(place(operands, entry[0], step, 0, size), entry[5] * entry[6], edge), entry, step, size)
             for k in range(unit[5], unit[6]):
                 link = links[k]
-                pre, post, batch = link[3], link[4], link[5]
+                activity, batch = place(operands, link[0], step, 0, size), link[6]
                 add_product(
-                    view(place(operands, link[1], step, 0, size), batch * post, product),
-                    view(place(operands, link[0], step, 0, size), batch * pre, product),
-                    view(link[2], pre * post, product).reshape(pre, post),
+                    view(place(operands, link[1], step, 0, size), batch * link[5], edge),
+                    view(activity, batch * link[4], edge),
+                    activity,
                     batch,
+                    link[2],
+                    link[3],
                     indices,
-                    product,
-                    link[6],
+                    edge,
+                    link[7],
                 )
             for first in range(0, unit[0], chunk):
                 count = min(chunk, unit[0] - first)
@@ -246,5 +198,20 @@ def run(
                         addresses[instructions[k, 3]],
                         addresses[instructions[k, 4]],
                         count,
-                        product,
+                        edge,
                     )
+        if step == first_step or step % period == 0:
+            block = min(last_step, step - step % period + period) - step
+            for k in range(outers.shape[0]):
+                outer = outers[k]
+                add_outer(
+                    outer[2],
+                    place(operands, outer[0], step, 0, size),
+                    place(operands, outer[1], step, 0, size),
+                    block * outer[5],
+                    outer[3],
+                    outer[4],
+                    indices,
+                    work,
+                    edge,
+                )

@@ -8,9 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from neurotorch.engine.products import PANEL, TALLEST
 
 CHUNK = 512
 """Elements of a row that instructions work on at a time; from 128 to 4096 the time of a step changes little."""
+
+
+BLOCK = 256
+"""Rows (steps times samples) that a gradient of weights is collected over: 512 columns of them fill half a megabyte."""
 
 
 class _Unit(NamedTuple):
@@ -33,54 +40,68 @@ class Plan:
 
     def __init__(self, steps: int, like: Tensor) -> None:
         self.steps, self.like = steps, like
-        self._operands: list[tuple[int, int, int, int, int]] = []  # address, per step, shift, wrap, per element
+        self._operands: list[tuple[int, int, int, int, int]] = []  # address, per step, shift, mask, per element
         self._loads: list[tuple[int, ...]] = []  # operand, address, strides of time, batch and neuron, batch, neurons
-        self._links: list[tuple[int, ...]] = []  # source, target, address of weight (pre, post), pre, post, batch, all?
+        self._links: list[tuple[int, ...]] = []  # source, target, weight in rows, in panels, pre, post, batch, all?
+        self._outers: list[tuple[int, ...]] = []  # activity, gradient, address of total, pre, post, batch
         self._instructions: list[tuple[int, int, int, int, int]] = []  # code, out, a, b, c
         self._units: list[_Unit] = []
         self._kept: list[Tensor] = []
         self._numbers: dict[str, int] = {}
+        self._constants: dict[int, int] = {}
         self._free: list[int] = []
         self._starts = (0, 0, 0, 0)
-        self._largest_row, self._largest_product = 1, 1
+        self._tables: list[np.ndarray] | None = None
+        self._rooms: list[np.ndarray] = []
+        self._indices, self._work = 1, 1  # numbers that the machine needs room for
 
     def keep(self, tensor: Tensor) -> Tensor:
         """Keep a tensor alive until the plan has run."""
         self._kept.append(tensor)
         return tensor
 
-    def sequence(self, rows: Tensor, *, shift: int = 0, alternate: bool = False) -> int:
-        """Return an operand that is row ``t + shift`` of contiguous `rows` at step `t`; modulo 2 if `alternate`."""
+    def sequence(self, rows: Tensor, *, shift: int = 0, ring: bool = False) -> int:
+        """Return an operand that is row ``t + shift`` of contiguous `rows` at step `t`.
+
+        With `ring` it is that row modulo the number of rows, a power of two.
+        """
         self.keep(rows)
-        return self._operand(rows.data_ptr(), rows[0].numel(), shift, int(alternate), 1)
+        mask = len(rows) - 1 if ring else -1
+        assert not ring or len(rows) & mask == 0
+        return self._operand(rows.data_ptr(), rows[0].numel(), shift, mask, 1)
 
     def row(self, tensor: Tensor) -> int:
         """Return an operand that is the contiguous `tensor` at every step."""
         self.keep(tensor)
-        return self._operand(tensor.data_ptr(), 0, 0, 0, 1)
+        return self._operand(tensor.data_ptr(), 0, 0, -1, 1)
 
     def number(self, value: float) -> int:
         """Return an operand that is one number everywhere."""
         key = repr(value)  # tells -0 from 0, and nan from nothing
         if key not in self._numbers:
             full = self.keep(self.like.new_full((CHUNK,), value))
-            self._numbers[key] = self._operand(full.data_ptr(), 0, 0, 0, 0)
+            self._numbers[key] = self._operand(full.data_ptr(), 0, 0, -1, 0)
         return self._numbers[key]
 
     def constant(self, value: float | Tensor, shape: torch.Size) -> int:
         """Return an operand that is `value`, a number or a tensor that broadcasts against `shape`, at every step."""
-        if isinstance(value, Tensor):
+        if not isinstance(value, Tensor):
+            return self.number(value)
+        if id(value) not in self._constants:
+            self.keep(value)
             if value.numel() > 1:
-                return self.row(value.to(self.like.dtype).expand(shape).contiguous())
-            value = value.item()
-        return self.number(value)
+                full = value.detach().to(self.like.dtype).expand(shape).contiguous()
+                self._constants[id(value)] = self.row(full)
+            else:
+                self._constants[id(value)] = self.number(value.item())
+        return self._constants[id(value)]
 
     def scratch(self) -> int:
         """Return an operand for what one instruction hands to another."""
         if self._free:
             return self._free.pop()
         self.keep(full := self.like.new_empty(CHUNK))
-        return self._operand(full.data_ptr(), 0, 0, 0, 0)
+        return self._operand(full.data_ptr(), 0, 0, -1, 0)
 
     def release(self, operand: int) -> None:
         """Take back an operand that `scratch` gave."""
@@ -99,13 +120,25 @@ class Plan:
         self.keep(tensor)
         self._loads.append((operand, tensor.data_ptr(), *tensor.stride(), *tensor.shape[1:]))
 
-    def add_product(self, source: int, target: int, weight: Tensor, batch: int) -> None:
-        """After the loads, add ``source @ weight`` to operand `target`; `weight` is ``(pre, post)`` this way round."""
-        weight = self.keep(weight.contiguous())
+    def add_product(self, source: int, target: int, weight: Tensor, batch: int, *, sparse: bool) -> None:
+        """After the loads, add ``source @ weight`` to operand `target`; `weight` is ``(pre, post)`` this way round.
+
+        `sparse` says that much of the source may be zero.
+        """
         finite = bool(torch.isfinite(weight.sum()))  # zero times a non-finite weight is not zero
         pre, post = weight.shape
-        self._largest_row, self._largest_product = max(self._largest_row, pre), max(self._largest_product, batch * post)
-        self._links.append((source, target, weight.data_ptr(), pre, post, batch, int(not finite)))
+        rows = self.keep(weight.contiguous()).data_ptr() if sparse or batch == 1 else 0
+        panels = self.keep(in_panels(weight)).data_ptr() if batch > 1 else 0
+        self._indices = max(self._indices, pre)
+        self._links.append((source, target, rows, panels, pre, post, batch, int(not finite)))
+
+    def add_outer(self, activity: int, gradient: int, total: Tensor, batch: int) -> None:
+        """At the end of every period, add ``activity^T @ gradient`` over its steps to the contiguous (pre, post)."""
+        pre, post = self.keep(total).shape
+        count, width = period(self.steps, batch) * batch, PANEL // total.element_size()
+        self._indices = max(self._indices, pre * (2 + count))
+        self._work = max(self._work, count * -(-post // width) * width)
+        self._outers.append((activity, gradient, total.data_ptr(), pre, post, batch))
 
     def instruct(self, code: int, out: int, a: int, b: int | None = None, c: int | None = None) -> int:
         """Add an instruction; return `out`. What `code` does not take is left out."""
@@ -118,28 +151,46 @@ class Plan:
         self._units.append(_Unit(count, *zip(self._starts, ends, strict=True)))
         self._starts = ends
         self._numbers.clear()
+        self._constants.clear()
         self._free.clear()
 
-    def run(self, kernel: Callable[..., None], *, backwards: bool = False) -> None:
-        """Execute all steps."""
-        units = [(unit.elements, *(edge for part in unit[1:] for edge in part)) for unit in self._units]
-        product = np.empty(self._largest_product, np.float32 if self.like.dtype == torch.float32 else np.float64)
-        kernel(
-            self.steps,
-            int(backwards),
-            _table(units, 9),
-            _table(self._loads, 7),
-            _table(self._links, 7),
-            _table(self._instructions, 5),
-            _table(self._operands, 5),
-            CHUNK,
-            np.empty(self._largest_row, np.int64),
-            product,
-        )
+    def run(self, kernel: Callable[..., None], first: int, last: int, *, backwards: bool = False) -> None:
+        """Execute the steps from `first` up to, not including, `last`."""
+        dtype = np.float32 if self.like.dtype == torch.float32 else np.float64
+        if self._tables is None:
+            units = [(unit.elements, *(edge for part in unit[1:] for edge in part)) for unit in self._units]
+            self._tables = [
+                _table(units, 9),
+                _table(self._loads, 7),
+                _table(self._links, 8),
+                _table(self._instructions, 5),
+                _table(self._operands, 5),
+                _table(self._outers, 6),
+            ]
+            edge = TALLEST * PANEL // self.like.element_size()
+            self._rooms = [np.empty(self._indices, np.int32), np.empty(edge, dtype), np.empty(self._work, dtype)]
+        steps = period(self.steps, self.like.shape[-2])
+        kernel(first, last, int(backwards), *self._tables, steps, CHUNK, *self._rooms)
 
     def _operand(self, address: int, per_step: int, shift: int, alternate: int, per_element: int) -> int:
         self._operands.append((address, per_step, shift, alternate, per_element))
         return len(self._operands) - 1
+
+
+def period(steps: int, batch: int) -> int:
+    """Return how many steps gradients of weights are collected over: a power of two, at least 2."""
+    found = 2
+    while 2 * found * batch <= BLOCK and found < steps:
+        found *= 2
+    return found
+
+
+def in_panels(weight: Tensor) -> Tensor:
+    """Return a matrix (pre, post) in panels (panel, pre, column), as `neurotorch.engine.products` reads it."""
+    pre, post = weight.shape
+    width = PANEL // weight.element_size()
+    padded = functional.pad(weight, (0, -post % width))
+    return padded.view(pre, -1, width).transpose(0, 1).contiguous()
 
 
 def _table(rows: Sequence[tuple[int, ...]], columns: int) -> np.ndarray:

@@ -8,16 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from neurotorch.engine.asked import Received
 from neurotorch.engine.circuit import Link
 from neurotorch.engine.linearise import Local
-
-
-class Received(NamedTuple):
-    """What the loss asks of one population over a block; time is axis 0. What is absent is zero."""
-
-    emitted: Tensor | None
-    states: list[Tensor | None]
-    current: Tensor | None
 
 
 class Carried(NamedTuple):

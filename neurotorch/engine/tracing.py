@@ -2,8 +2,8 @@
 
 A step is arithmetic and words of `neurotorch.core.vocabulary`, and pointwise, so that the call is a straight list of
 operations, whatever models, options and instruments it went through. What depends on coefficients alone is computed by
-torch on the spot. The list is drawn up anew for every scan, which takes a fraction of a millisecond: there is no older
-version of a step to go stale.
+torch on the spot, with a graph to the coefficients that are learned. The list is drawn up anew for every scan, which
+takes a fraction of a millisecond: there is no older version of a step to go stale.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from neurotorch.core.trees import leaves, rebuild
+from neurotorch.core.vocabulary import Surrogate
 from neurotorch.engine import machine
 from neurotorch.engine.circuit import Population
 
@@ -38,11 +39,14 @@ class Operation(NamedTuple):
         What it takes: earlier values by number, constants.
     detached
         Whether no gradient flows through it.
+    slope
+        Of a spike: the value that stands in for its derivative.
     """
 
     code: int
     operands: tuple[Value | float | Tensor, ...]
     detached: bool = False
+    slope: Value | float | Tensor | None = None
 
 
 class Program(NamedTuple):
@@ -56,11 +60,20 @@ class Program(NamedTuple):
         In order; their results are the values numbered from `inputs` on.
     outputs
         Emitted, seen, and the state's fields afterwards: values by number, or constants.
+    coefficients
+        The leaves of the coefficients: what constants that carry a gradient were computed from.
+    dtype
+        Of the scan.
+    reverses
+        Its reverse programs, as far as `neurotorch.engine.differentiate` was asked for them.
     """
 
     inputs: int
     operations: tuple[Operation, ...]
     outputs: tuple[Any, ...]
+    coefficients: tuple[Tensor, ...]
+    dtype: torch.dtype
+    reverses: dict[tuple[int, ...], Any]
 
 
 def trace(population: Population) -> Program:
@@ -71,14 +84,14 @@ def trace(population: Population) -> Program:
     OutsideVocabularyError
         If the step leaves the vocabulary, changes the shape of its state, or branches on a value.
     """
-    tape = _Tape(population.history.dtype)
     fields = len(leaves(population.state))
-    symbols = [Symbol(tape, Value(k)) for k in range(fields + 1 + len(population.drive))]
-    tape.inputs = len(symbols)
-    state = rebuild(population.state, symbols[:fields])  # type: ignore[arg-type]
-    coefficients = rebuild(population.coefficients, [leaf.detach() for leaf in leaves(population.coefficients)])
+    tape = Tape(population.history.dtype, fields + 1 + len(population.drive))
+    symbols: list[Any] = list(tape.inputs)
+    state = rebuild(population.state, symbols[:fields])
+    given = [leaf.detach().requires_grad_(leaf.requires_grad) for leaf in leaves(population.coefficients)]
+    coefficients = rebuild(population.coefficients, given)
     try:
-        emitted, seen, after = population.step(coefficients, state, symbols[fields], tuple(symbols[fields + 1 :]))  # type: ignore[arg-type]
+        emitted, seen, after = population.step(coefficients, state, symbols[fields], tuple(symbols[fields + 1 :]))
     except OutsideVocabularyError:
         raise
     except (TypeError, AttributeError, RuntimeError, ValueError) as error:
@@ -86,7 +99,8 @@ def trace(population: Population) -> Program:
     ends = [emitted, seen, *_ends(after)]
     if len(ends) != fields + 2:
         raise OutsideVocabularyError("the state after the step has other fields than before")
-    return Program(tape.inputs, tuple(tape.operations), tuple(tape.operand(end) for end in ends))
+    outputs = tuple(tape.operand(end) for end in ends)
+    return Program(len(tape.inputs), tuple(tape.operations), outputs, tuple(given), tape.dtype, {})
 
 
 def _ends(tree: Any) -> list[Any]:
@@ -95,23 +109,27 @@ def _ends(tree: Any) -> list[Any]:
     return [tree] if isinstance(tree, Symbol | Tensor) else []
 
 
-class _Tape:
-    """The operations so far."""
+class Tape:
+    """The operations so far, and a symbol for each of the values that come in."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype, self.inputs = dtype, 0
+    def __init__(self, dtype: torch.dtype, inputs: int) -> None:
+        self.dtype = dtype
+        self.inputs = [Symbol(self, Value(k)) for k in range(inputs)]
         self.operations: list[Operation] = []
         self._known: dict[Any, Symbol] = {}
 
-    def add(self, code: int, *operands: Any, detached: bool = False) -> Symbol:
+    def add(self, code: int, *operands: Any, detached: bool = False, slope: Any = None) -> Symbol:
+        """Write an operation down, unless it is there; return the symbol of its result."""
         given = tuple(self.operand(operand) for operand in operands)
-        key = (code, detached, *(id(x) if isinstance(x, Tensor) else (type(x), x) for x in given))
+        steep = None if slope is None else self.operand(slope)
+        key = (code, detached, *(id(x) if isinstance(x, Tensor) else (type(x), x) for x in (*given, steep)))
         if key not in self._known:
-            self.operations.append(Operation(code, given, detached))  # keeps its tensors alive, and so their ids
-            self._known[key] = Symbol(self, Value(self.inputs + len(self.operations) - 1))
+            self.operations.append(Operation(code, given, detached, steep))  # keeps its tensors alive, and so their ids
+            self._known[key] = Symbol(self, Value(len(self.inputs) + len(self.operations) - 1))
         return self._known[key]
 
     def operand(self, value: Any) -> Value | float | Tensor:
+        """Return what an operation notes of a value, a number or a constant."""
         if isinstance(value, Symbol):
             return value.value
         if isinstance(value, bool | int | float):
@@ -135,7 +153,7 @@ class Symbol:
 
     __hash__ = object.__hash__
 
-    def __init__(self, tape: _Tape, value: Value) -> None:
+    def __init__(self, tape: Tape, value: Value) -> None:
         self.tape, self.value = tape, value
 
     __add__, __radd__ = _method(machine.ADD), _method(machine.ADD, reflected=True)
@@ -178,6 +196,10 @@ class Symbol:
         if dtype != self.tape.dtype:
             raise OutsideVocabularyError(f"it casts to {dtype}")
         return self
+
+    def spike(self, surrogate: Surrogate) -> Symbol:
+        """Return 1 where the symbol is above zero, else 0, with the derivative of `surrogate`."""
+        return self.tape.add(machine.SPIKE, self, slope=surrogate.derivative(self))  # type: ignore[arg-type]
 
     def detach(self) -> Symbol:
         """Return the same numbers, through which no gradient flows."""

@@ -1,10 +1,10 @@
-"""Surrogate derivatives: what stands in for the derivative of a spike."""
+"""Surrogate derivatives: what stands in for the derivative of a spike, written in the step vocabulary."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from torch import Tensor
+from neurotorch.core.vocabulary import relu
 
 
 class FastSigmoid(NamedTuple):
@@ -16,9 +16,9 @@ class FastSigmoid(NamedTuple):
 
     slope: float = 10.0
 
-    def derivative(self, x: Tensor) -> Tensor:
+    def derivative(self, x: Any) -> Any:
         """Return the derivative at the distance `x` from the threshold."""
-        return (1 + self.slope * x.abs()).square().reciprocal()
+        return 1 / (1 + self.slope * abs(x)) ** 2
 
 
 class Triangular(NamedTuple):
@@ -31,6 +31,6 @@ class Triangular(NamedTuple):
     slope: float = 1.0
     dampening: float = 0.3
 
-    def derivative(self, x: Tensor) -> Tensor:
+    def derivative(self, x: Any) -> Any:
         """Return the derivative at the distance `x` from the threshold."""
-        return self.dampening * (1 - self.slope * x.abs()).clamp(min=0)
+        return self.dampening * relu(1 - self.slope * abs(x))

@@ -1,0 +1,132 @@
+"""What the text of `neurotorch.engine.products` cannot say in Python: memory at an address, and tiles in registers."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+HEIGHTS = (1, 2, 4, 8)
+NAMES = ("view", "tile", *(f"tile_{rows}" for rows in HEIGHTS))
+_VECTOR = 64  # bytes; LLVM takes two or four registers where they are narrower
+
+
+def teach(module: types.ModuleType, dtype: str) -> None:
+    """Give a copy of `neurotorch.engine.products` the compiled meanings of `view` and the tiles."""
+    from llvmlite import binding  # type: ignore[import-untyped]
+
+    _teach_view(module.view)
+    for rows in HEIGHTS:
+        _teach_tile(getattr(module, f"tile_{rows}"), rows, module.PANEL // _VECTOR, dtype)
+    if not binding.get_host_cpu_features().get("avx512f", False):
+        module.__dict__["TALLEST"] = 2
+
+
+def _teach_view(view: Callable[..., Any]) -> None:
+    """Tell numba how to read numbers at an address. Signatures must agree, annotations included."""
+    import numba
+    from numba import types
+    from numba.extending import intrinsic, overload
+
+    @intrinsic
+    def pointer(typing: Any, address: Any, like: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(like.dtype)(address, like), generate
+
+    read: Any = pointer
+    carray: Any = numba.carray  # type: ignore[attr-defined]
+
+    def choose(address, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+        return lambda address, count, like: carray(read(address, like), (count,))
+
+    overload(view)(choose)
+
+
+def _teach_tile(tile: Callable[..., Any], rows: int, vectors: int, dtype: str) -> None:
+    """Tell numba how to add ``a @ panel`` to `rows` rows, all of them held in registers while `count` runs."""
+    from numba import types
+    from numba.extending import intrinsic, overload
+
+    @intrinsic
+    def multiply(typing, out, out_row, a, a_row, a_next, panel, count):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+            _Tile(builder, rows, vectors, dtype).write(*arguments)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 7), generate
+
+    add: Any = multiply
+
+    def choose(out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+        def meaning(out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+            if count > 0:
+                add(out, out_row, a, a_row, a_next, panel, count)
+
+        return meaning
+
+    overload(tile, inline="never")(choose)
+
+
+class _Tile:
+    """Writes the loop of a tile: ``total[row][vector] += a[row, k] * panel[k][vector]`` for every `k`."""
+
+    def __init__(self, builder: Any, rows: int, vectors: int, dtype: str) -> None:
+        from llvmlite import ir
+
+        self.ir, self.builder, self.rows, self.vectors = ir, builder, rows, vectors
+        self.number = ir.FloatType() if dtype == "float32" else ir.DoubleType()
+        self.size = 4 if dtype == "float32" else 8
+        self.lanes = _VECTOR // self.size
+        self.vector = ir.VectorType(self.number, self.lanes)
+        self.whole = ir.IntType(64)
+
+    def write(self, out: Any, out_row: Any, a: Any, a_row: Any, a_next: Any, panel: Any, count: Any) -> None:
+        """Append the code; `count` is at least 1."""
+        ir, builder = self.ir, self.builder
+        places = [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
+        entry, loop, done = builder.basic_block, builder.append_basic_block(), builder.append_basic_block()
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        k, at, row_of_panel = (builder.phi(self.whole) for _ in range(3))
+        totals = [builder.phi(self.vector) for _ in places]
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        for phi, start in ((k, self._whole(0)), (at, a), (row_of_panel, panel), *((total, zero) for total in totals)):
+            phi.add_incoming(start, entry)
+        given = [self._load(row_of_panel, vector) for vector in range(self.vectors)]
+        factors = [self._broadcast(builder.add(at, builder.mul(a_row, self._whole(row)))) for row in range(self.rows)]
+        sums = [
+            builder.fadd(builder.fmul(factors[row], given[vector], flags=("contract",)), total, flags=("contract",))
+            for (row, vector), total in zip(places, totals, strict=True)
+        ]
+        following = builder.add(k, self._whole(1))
+        k.add_incoming(following, loop)
+        at.add_incoming(builder.add(at, a_next), loop)
+        row_of_panel.add_incoming(builder.add(row_of_panel, self._whole(_VECTOR * self.vectors)), loop)
+        for total, new in zip(totals, sums, strict=True):
+            total.add_incoming(new, loop)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+        builder.position_at_end(done)
+        for (row, vector), total in zip(places, sums, strict=True):
+            start = builder.add(out, builder.mul(out_row, self._whole(row)))
+            builder.store(builder.fadd(self._load(start, vector), total), self._pointer(start, vector), align=self.size)
+
+    def _whole(self, value: int) -> Any:
+        return self.ir.Constant(self.whole, value)
+
+    def _pointer(self, address: Any, vector: int) -> Any:
+        moved = self.builder.add(address, self._whole(_VECTOR * vector))
+        return self.builder.inttoptr(moved, self.vector.as_pointer())
+
+    def _load(self, address: Any, vector: int) -> Any:
+        return self.builder.load(self._pointer(address, vector), align=self.size)
+
+    def _broadcast(self, address: Any) -> Any:
+        """Return a vector of the number at `address`."""
+        ir, builder = self.ir, self.builder
+        number = builder.load(builder.inttoptr(address, self.number.as_pointer()), align=self.size)
+        undefined, first = ir.Constant(self.vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        single = builder.insert_element(undefined, number, first)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return builder.shuffle_vector(single, undefined, mask)
