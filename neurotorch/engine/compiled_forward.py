@@ -127,12 +127,14 @@ class Forward:
             ends.append((program.outputs[1], plan.sequence(rows.seen)))
         ends += zip(program.outputs[2:], after, strict=True)
         given = {Value(k): operand for k, operand in enumerate([*before, current])}
-        used = reached(program.operations, program.inputs, stops=(), ends=[end for end, _ in ends])
+        if population.drive:
+            used = reached(program.operations, program.inputs, stops=(), ends=[end for end, _ in ends])
+            given |= incoming_drives(plan, population, used)
         lower(
             plan,
             program.operations,
             program.inputs,
-            given=given | incoming_drives(plan, population, used),
+            given=given,
             ends=ends,
             shape=population.history.shape,
         )

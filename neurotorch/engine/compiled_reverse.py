@@ -204,8 +204,10 @@ class Reverse:
                     given[value] = plan.sequence(field, shift=1, ring=ring)
         if needs.current:
             given[Value(len(rows.fields))] = plan.sequence(rows.current, ring=len(rows.current) < self.steps)
-        used = reached(reverse.operations, reverse.inputs, stops=given, ends=ends)
-        return given | incoming_drives(plan, population, used)
+        if population.drive:
+            used = reached(reverse.operations, reverse.inputs, stops=given, ends=ends)
+            given |= incoming_drives(plan, population, used)
+        return given
 
     def _of_history(self, index: int) -> Tensor:
         total = torch.zeros_like(self._populations[index].history)

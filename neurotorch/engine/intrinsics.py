@@ -9,6 +9,7 @@ from typing import Any
 HEIGHTS = (1, 2, 4, 8)
 NAMES = ("view", "tile", *(f"tile_{rows}" for rows in HEIGHTS))
 _VECTOR = 64  # bytes; LLVM takes two or four registers where they are narrower
+_SPLIT = 4  # sums that a tile of one row keeps, each of every fourth number: a single one would wait for itself
 
 
 def teach(module: types.ModuleType, dtype: str) -> None:
@@ -61,8 +62,7 @@ def _teach_tile(tile: Callable[..., Any], rows: int, vectors: int, dtype: str) -
 
     def choose(out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
         def meaning(out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
-            if count > 0:
-                add(out, out_row, a, a_row, a_next, panel, count)
+            add(out, out_row, a, a_row, a_next, panel, count)
 
         return meaning
 
@@ -83,34 +83,57 @@ class _Tile:
         self.whole = ir.IntType(64)
 
     def write(self, out: Any, out_row: Any, a: Any, a_row: Any, a_next: Any, panel: Any, count: Any) -> None:
-        """Append the code; `count` is at least 1."""
-        ir, builder = self.ir, self.builder
+        """Append the code."""
+        builder = self.builder
         places = [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
-        entry, loop, done = builder.basic_block, builder.append_basic_block(), builder.append_basic_block()
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        k, at, row_of_panel = (builder.phi(self.whole) for _ in range(3))
-        totals = [builder.phi(self.vector) for _ in places]
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
-        for phi, start in ((k, self._whole(0)), (at, a), (row_of_panel, panel), *((total, zero) for total in totals)):
-            phi.add_incoming(start, entry)
-        given = [self._load(row_of_panel, vector) for vector in range(self.vectors)]
-        factors = [self._broadcast(builder.add(at, builder.mul(a_row, self._whole(row)))) for row in range(self.rows)]
-        sums = [
-            builder.fadd(builder.fmul(factors[row], given[vector], flags=("contract",)), total, flags=("contract",))
-            for (row, vector), total in zip(places, totals, strict=True)
-        ]
-        following = builder.add(k, self._whole(1))
-        k.add_incoming(following, loop)
-        at.add_incoming(builder.add(at, a_next), loop)
-        row_of_panel.add_incoming(builder.add(row_of_panel, self._whole(_VECTOR * self.vectors)), loop)
-        for total, new in zip(totals, sums, strict=True):
-            total.add_incoming(new, loop)
-        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
-        builder.position_at_end(done)
-        for (row, vector), total in zip(places, sums, strict=True):
+        zeros = [self.ir.Constant(self.vector, [0.0] * self.lanes)] * len(places)
+        split = _SPLIT if self.rows == 1 else 1
+        bulk = builder.sdiv(count, self._whole(split))
+        a, panel, parts = self._loop(bulk, split, a, a_row, a_next, panel, zeros * split)
+        totals = parts[: len(places)]
+        if split > 1:
+            rest = builder.srem(count, self._whole(split))
+            *_, totals = self._loop(rest, 1, a, a_row, a_next, panel, totals)
+            for first in range(len(places), len(parts), len(places)):
+                others = parts[first : first + len(places)]
+                totals = [builder.fadd(total, other) for total, other in zip(totals, others, strict=True)]
+        for (row, vector), total in zip(places, totals, strict=True):
             start = builder.add(out, builder.mul(out_row, self._whole(row)))
-            builder.store(builder.fadd(self._load(start, vector), total), self._pointer(start, vector), align=self.size)
+            sum_ = builder.fadd(self._load(start, vector), total)
+            builder.store(sum_, self._pointer(start, vector), align=self.size)
+
+    def _loop(
+        self, times: Any, split: int, a: Any, a_row: Any, a_next: Any, panel: Any, starts: list[Any]
+    ) -> tuple[Any, Any, list[Any]]:
+        """Append a loop of `times` rounds of `split` values of `k`; each value of a round has totals of its own."""
+        builder = self.builder
+        entry = builder.basic_block
+        head, body, done = (builder.append_basic_block() for _ in range(3))
+        builder.branch(head)
+        builder.position_at_end(head)
+        k, at, row_of_panel = (builder.phi(self.whole) for _ in range(3))
+        totals = [builder.phi(self.vector) for _ in starts]
+        phis = [k, at, row_of_panel, *totals]
+        for phi, start in zip(phis, [self._whole(0), a, panel, *starts], strict=True):
+            phi.add_incoming(start, entry)
+        builder.cbranch(builder.icmp_signed("<", k, times), body, done)
+        builder.position_at_end(body)
+        sums, place, values = [], at, row_of_panel
+        for _ in range(split):
+            given = [self._load(values, vector) for vector in range(self.vectors)]
+            for row in range(self.rows):
+                factor = self._broadcast(builder.add(place, builder.mul(a_row, self._whole(row))))
+                sums += [self._multiply_add(factor, vector, totals[len(sums) + n]) for n, vector in enumerate(given)]
+            place = builder.add(place, a_next)
+            values = builder.add(values, self._whole(_VECTOR * self.vectors))
+        for phi, new in zip(phis, [builder.add(k, self._whole(1)), place, values, *sums], strict=True):
+            phi.add_incoming(new, body)
+        builder.branch(head)
+        builder.position_at_end(done)
+        return at, row_of_panel, totals
+
+    def _multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        return self.builder.fadd(self.builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
     def _whole(self, value: int) -> Any:
         return self.ir.Constant(self.whole, value)

@@ -116,7 +116,7 @@ def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[.
     whole = kinds.int64
     table, indices = kinds.Array(whole, 2, "C"), kinds.Array(kinds.int32, 1, "C")
     numbers = kinds.Array(getattr(kinds, dtype), 1, "C")
-    signature = kinds.void(*[whole] * 3, *[table] * 6, whole, whole, indices, numbers, numbers)
+    signature = kinds.void(*[whole] * 4, *[table] * 6, whole, whole, indices, numbers, numbers)
     settings: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "cache": cache}
     compiled: Callable[..., None] = numba.njit(signature, **settings)(module.run)
     return compiled

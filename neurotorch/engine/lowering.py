@@ -91,6 +91,8 @@ def aliases(operations: Sequence[Operation], inputs: int) -> dict[Value, Value]:
 
 
 def _redirect(operation: Operation, moved: Mapping[Value, Value]) -> Operation:
+    if not any(isinstance(x, Value) and x in moved for x in operation.operands):
+        return operation
     operands = tuple(moved.get(x, x) if isinstance(x, Value) else x for x in operation.operands)
     return operation._replace(operands=operands)
 

@@ -136,13 +136,14 @@ def calculate_word(code: int, to: int, first: int, second: int, third: int, n: i
             out[j] = a[j] == 0
     elif code == SIGN:
         for j in range(n):
-            out[j] = 1 if a[j] > 0 else -1 if a[j] < 0 else a[j]
+            out[j] = 1 if a[j] > 0 else -1 if a[j] < 0 else 0
     elif code == POWER:
         for j in range(n):
             out[j] = a[j] ** b[j]
 
 
 def run(
+    steps: int,
     first_step: int,
     last_step: int,
     backwards: int,
@@ -158,7 +159,9 @@ def run(
     edge: Any,
     work: Any,
 ) -> None:
-    """Run a plan from `first_step` up to, not including, `last_step`; its tables are those of `neurotorch.engine.plan`.
+    """Run a plan of `steps` steps from `first_step` up to, not including, `last_step`.
+
+    Its tables are those of `neurotorch.engine.plan`.
 
     Instructions are executed on `chunk` elements of a row at a time, so that what they hand to each other stays in the
     cache; gradients of weights on `period` steps at a time, for the same reason.
@@ -185,6 +188,7 @@ def run(
                     indices,
                     edge,
                     link[7],
+                    step,
                 )
             for first in range(0, unit[0], chunk):
                 count = min(chunk, unit[0] - first)
@@ -200,8 +204,8 @@ def run(
                         count,
                         edge,
                     )
-        if step == first_step or step % period == 0:
-            block = min(last_step, step - step % period + period) - step
+        if step % period == 0:
+            block = min(steps, step + period) - step
             for k in range(outers.shape[0]):
                 outer = outers[k]
                 add_outer(

@@ -127,8 +127,8 @@ class Plan:
         """
         finite = bool(torch.isfinite(weight.sum()))  # zero times a non-finite weight is not zero
         pre, post = weight.shape
-        rows = self.keep(weight.contiguous()).data_ptr() if sparse or batch == 1 else 0
-        panels = self.keep(in_panels(weight)).data_ptr() if batch > 1 else 0
+        rows = self.keep(weight.contiguous()).data_ptr() if sparse else 0
+        panels = self.keep(in_panels(weight)).data_ptr() if batch > 1 or not sparse else 0
         self._indices = max(self._indices, pre)
         self._links.append((source, target, rows, panels, pre, post, batch, int(not finite)))
 
@@ -169,8 +169,8 @@ class Plan:
             ]
             edge = TALLEST * PANEL // self.like.element_size()
             self._rooms = [np.empty(self._indices, np.int32), np.empty(edge, dtype), np.empty(self._work, dtype)]
-        steps = period(self.steps, self.like.shape[-2])
-        kernel(first, last, int(backwards), *self._tables, steps, CHUNK, *self._rooms)
+        length = period(self.steps, self.like.shape[-2])
+        kernel(self.steps, first, last, int(backwards), *self._tables, length, CHUNK, *self._rooms)
 
     def _operand(self, address: int, per_step: int, shift: int, alternate: int, per_element: int) -> int:
         self._operands.append((address, per_step, shift, alternate, per_element))

@@ -23,7 +23,7 @@ TALLEST = 8
 """Rows of the tallest tile: with panels of two vectors it fills the registers; `kernel` lowers it for smaller ones."""
 
 GATHER = 0.25
-"""Share of non-zero activity up to which rows beat tiles, for batches of 2 and more; a single sample takes rows."""
+"""Share of non-zero activity up to which rows beat tiles."""
 
 GATHER_OUTER = 0.35
 """The same for gradients of weights, where the rows are those of a block of time."""
@@ -85,15 +85,29 @@ def add_tile(
 
 
 def add_tiles(
-    out: int, rows: int, columns: int, a: int, a_row: int, a_next: int, panels: int, count: int, edge: Any
+    out: int,
+    rows: int,
+    columns: int,
+    a: int,
+    a_row: int,
+    a_next: int,
+    panels: int,
+    count: int,
+    edge: Any,
+    descending: int,
 ) -> None:
     """Add ``a @ b`` to the contiguous (rows, columns) at `out`, where `b`, (count, columns), is stored in panels.
+
+    With `descending` it begins with the last panel: steps that take turns find in the cache what the step before read
+    last, where a weight is a little larger than the cache and would otherwise find none of itself there.
 
     `edge` takes the tiles of the last columns where those do not fill a panel: ``TALLEST * PANEL`` bytes.
     """
     size = edge.itemsize
     width = PANEL // size
-    for first in range(0, columns, width):
+    last = (columns - 1) // width
+    for number in range(last + 1):
+        first = (last - number if descending else number) * width
         panel = panels + first // width * count * PANEL
         row = 0
         while row < rows:
@@ -149,7 +163,16 @@ def is_sparse(activity: Any) -> bool:
 
 
 def add_product(
-    out: Any, activity: Any, address: int, batch: int, rows: int, panels: int, indices: Any, edge: Any, everything: int
+    out: Any,
+    activity: Any,
+    address: int,
+    batch: int,
+    rows: int,
+    panels: int,
+    indices: Any,
+    edge: Any,
+    everything: int,
+    step: int,
 ) -> None:
     """Add ``activity @ weight`` to `out`.
 
@@ -160,7 +183,7 @@ def add_product(
     size = out.itemsize
     pre, post = activity.shape[0] // batch, out.shape[0] // batch
     if panels and (rows == 0 or everything or not is_sparse(activity)):
-        add_tiles(out.ctypes.data, batch, post, address, size * pre, size, panels, pre, edge)
+        add_tiles(out.ctypes.data, batch, post, address, size * pre, size, panels, pre, edge, step & 1)
         return
     for sample in range(batch):
         found = gather(activity[sample * pre : (sample + 1) * pre], indices, everything)
@@ -184,7 +207,7 @@ def add_outer(
     ):
         pack(work, gradient, count, post)
         size = edge.itemsize
-        add_tiles(total, pre, post, activity, size, size * pre, work.ctypes.data, count, edge)
+        add_tiles(total, pre, post, activity, size, size * pre, work.ctypes.data, count, edge, 0)
 
 
 def add_sparse_outer(

@@ -90,6 +90,7 @@ class Network(nn.Module):
         forcing: Forcing | None = None,
         weights: Mapping[str, Tensor] | None = None,
         detach_recurrent: bool = False,
+        recompute: bool = False,
     ) -> tuple[Tensor, NetworkState]:
         """Run the network.
 
@@ -108,6 +109,9 @@ class Network(nn.Module):
         detach_recurrent
             Whether gradients take activity that arrives a step later, by recurrent connections and feedback, as a
             constant. The result is the same; its gradient is that of e-prop.
+        recompute
+            Whether to keep states at the borders of blocks of time only, and run them again for the gradient: less
+            memory, one more forward scan, the same gradient.
 
         Returns
         -------
@@ -117,7 +121,13 @@ class Network(nn.Module):
             Where the network ended.
         """
         run = self.run(
-            inputs, state, frames=frames, forcing=forcing, weights=weights, detach_recurrent=detach_recurrent
+            inputs,
+            state,
+            frames=frames,
+            forcing=forcing,
+            weights=weights,
+            detach_recurrent=detach_recurrent,
+            recompute=recompute,
         )
         return run.output, run.state
 
@@ -132,6 +142,7 @@ class Network(nn.Module):
         noise: Mapping[str, Tensor] | None = None,
         record: bool = False,
         detach_recurrent: bool = False,
+        recompute: bool = False,
     ) -> NetworkRun:
         """Run the network as `forward` does and return everything.
 
@@ -147,7 +158,7 @@ class Network(nn.Module):
             populations, links = self._circuit(group, activity, state, weight, steps, batch, forcing, noise or {})
             if detach_recurrent:
                 links = [link._replace(detached=link.delayed) for link in links]
-            group_runs = adjoint.scan(populations, links, record=record)
+            group_runs = adjoint.scan(populations, links, record=record, recompute=recompute)
             for index, run in zip(group, group_runs, strict=True):
                 check_activity_finite(list(self.layers)[index], run)
                 states.append(LayerState(run.state, run.emitted[-1]))
