@@ -188,7 +188,7 @@ def test_frozen_parameters_are_left_out(generator):
 
 def test_costs_are_medians_and_bytes_that_grow_with_what_is_kept(generator, monkeypatch):
     network = closed_loop(generator).double()
-    batch = drawn(network, generator, frames=300)
+    batch = drawn(network, generator, frames=1200)
     rules = {
         "BPTT": BPTT(network, MeanSquaredError(), optimizer=adam(network)),
         "chunks": TruncatedBPTT(network, MeanSquaredError(), optimizer=adam(network), k1=10, k2=10),
