@@ -118,7 +118,8 @@ class _Tile:
             phi.add_incoming(start, entry)
         builder.cbranch(builder.icmp_signed("<", k, times), body, done)
         builder.position_at_end(body)
-        sums, place, values = [], at, row_of_panel
+        sums: list[Any] = []
+        place, values = at, row_of_panel
         for _ in range(split):
             given = [self._load(values, vector) for vector in range(self.vectors)]
             for row in range(self.rows):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from neurotorch.engine.products import PANEL, TALLEST
 
@@ -189,8 +188,12 @@ def in_panels(weight: Tensor) -> Tensor:
     """Return a matrix (pre, post) in panels (panel, pre, column), as `neurotorch.engine.products` reads it."""
     pre, post = weight.shape
     width = PANEL // weight.element_size()
-    padded = functional.pad(weight, (0, -post % width))
-    return padded.view(pre, -1, width).transpose(0, 1).contiguous()
+    whole, rest = divmod(post, width)
+    panels = weight.new_zeros(whole + (rest > 0), pre, width)
+    panels[:whole] = weight[:, : whole * width].unflatten(1, (whole, width)).transpose(0, 1)
+    if rest:
+        panels[whole, :, :rest] = weight[:, whole * width :]
+    return panels
 
 
 def _table(rows: Sequence[tuple[int, ...]], columns: int) -> np.ndarray:
