@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neurotorch.core.trees import leaves
-from neurotorch.core.vocabulary import tanh, where
+from neurotorch.core.vocabulary import spike, tanh, where
 from neurotorch.engine import Link, Population, adjoint, choice, kernel, machine, reference
 from neurotorch.engine.choice import choose
 from neurotorch.network.observation import Observation
@@ -186,6 +186,36 @@ def test_a_step_outside_the_vocabulary_runs_in_torch_and_says_so_once(step, reas
     assert record.levelno == logging.WARNING
     assert reason in record.getMessage()
     assert type(step).__name__ in record.getMessage()
+
+
+class Erf(NamedTuple):
+    """A surrogate that the vocabulary has no words for."""
+
+    def derivative(self, x):
+        return torch.special.erf(1 + x * x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spiking:
+    surrogate: Any
+
+    def __call__(self, coefficients, state, current, drive):
+        x = 0.5 * state.x + current
+        return spike(x - 0.5, self.surrogate), x, State(x=x)
+
+
+def test_a_surrogate_outside_the_vocabulary_runs_in_torch_and_says_so_once(generator, caplog):
+    choice._report.cache_clear()
+    rest = torch.zeros(1, 3, dtype=DOUBLE)
+    current = torch.rand(9, 1, 3, generator=generator, dtype=DOUBLE).requires_grad_()
+    weight = torch.randn(3, 3, generator=generator, dtype=DOUBLE).requires_grad_()
+    population = Population(Spiking(Erf()), (), State(rest), rest, current)
+    assert choose([population], [Link(0, 0, weight)]) is None
+    assert_close(
+        *(results(engine, [population], [Link(0, 0, weight)], [weight, current]) for engine in (adjoint, reference))
+    )
+    (record,) = caplog.records
+    assert "special_erf" in record.getMessage()
 
 
 def test_a_plain_function_is_called_at_every_step(caplog):
