@@ -3,6 +3,9 @@
 from neurotorch.learning.audit import GradientComparison, compare_gradients
 from neurotorch.learning.base import BatchReport, LearningRule
 from neurotorch.learning.bptt import BPTT
+from neurotorch.learning.eprop import EProp
+from neurotorch.learning.feedback import Adaptive, Feedback, Random, Symmetric
+from neurotorch.learning.firing_rate_penalty import FiringRatePenalty, RatePenalty
 from neurotorch.learning.forcing_plan import ForcingPlan, WarmUp
 from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.least_squares import warm_start
@@ -13,7 +16,11 @@ from neurotorch.learning.truncated_bptt import TruncatedBPTT
 
 __all__ = [
     "BPTT",
+    "Adaptive",
     "BatchReport",
+    "EProp",
+    "Feedback",
+    "FiringRatePenalty",
     "ForcingPlan",
     "GradientComparison",
     "GradientRule",
@@ -22,8 +29,11 @@ __all__ = [
     "MeanSquaredError",
     "NonFiniteError",
     "Penalty",
+    "Random",
+    "RatePenalty",
     "SummedLoss",
     "TruncatedBPTT",
+    "Symmetric",
     "WarmUp",
     "compare_gradients",
     "warm_start",

@@ -1,0 +1,297 @@
+"""E-prop: learning with eligibility traces, the gradient without what runs backwards through recurrent activity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from neurotorch.core.checks import check_count
+from neurotorch.data.windows import Batch
+from neurotorch.engine.jacobian import check_pointwise, is_linear
+from neurotorch.learning.base import BatchReport
+from neurotorch.learning.feedback import Feedback, Symmetric
+from neurotorch.learning.firing_rate_penalty import RatePenalty
+from neurotorch.learning.forcing_plan import ForcingPlan
+from neurotorch.learning.gradient_rule import GradientRule
+from neurotorch.learning.local_block import elements_per_step, held_steps, population_of
+from neurotorch.learning.local_window import LocalWindow
+from neurotorch.learning.losses import Loss, SummedLoss
+from neurotorch.learning.penalty import Penalty
+from neurotorch.network.forcing import Forcing
+from neurotorch.network.network import Network
+
+BLOCK_FRAMES, BLOCK_ELEMENTS = 64, 1 << 23
+"""Frames of a block between two updates, and the numbers its Jacobians may hold; they bound memory, not the result."""
+
+
+class EProp(GradientRule):
+    r"""E-prop for every neuron model, offline or online.
+
+    With ``h_j`` the state of neuron `j` and ``z_i`` the activity that arrives over the weight ``W_ji``::
+
+        eps_ji(t) = dh_j(t)/dh_j(t-1) eps_ji(t-1) + dh_j(t)/dI_j(t) z_i(t-1)
+        e_ji(t)   = dz_j(t)/dh_j(t) eps_ji(t)
+        dL/dW_ji  = sum_b sum_t L_j(t) e_ji(t),    L_j = sum_k B_jk (error of output k)
+
+    for each sample `b` by itself. The same holds for biases, time constants, thresholds and the constants of the
+    observation, whose traces start from their own derivatives.
+
+    **Offline** with symmetric feedback it is the gradient of the graph in which only activity that arrives a step later
+    (recurrent connections, feedback between layers) is taken as a constant, by a reverse scan; for any differentiable
+    loss. **Online** the traces run forwards in time: memory does not grow with the window, and the weights may change
+    at every frame. It needs a `SummedLoss`.
+
+    What is that gradient and what is not:
+
+    - On the *top layer* both are the same number, if there is no update in between. The top layer is the last one and,
+      where the last one is a linear readout (affine in state and current, such as a `LeakyIntegrator`), also the layer
+      below it: there traces are filtered as the readout filters, one trace per distinct set of its decays.
+    - *Below the top layer*, online e-prop takes the error that the own time step makes, sent down through the
+      connections of that step; what the layers above carry on in their states is left out. It is not the gradient.
+    - With an update inside a window, traces and states that old weights have left stay: a rule, not a gradient.
+    - `Random` and `Adaptive` feedback replace the way back by other weights: by design no gradient, save for the
+      parameters of the last layer.
+
+    Parameters
+    ----------
+    network
+        What is trained.
+    loss
+        Compares the network's output with the batch's target.
+    optimizer
+        Any torch optimizer over parameters of `network`.
+    feedback
+        `Symmetric()`, `Random(...)` or `Adaptive(...)`.
+    online
+        Whether traces run forwards in time.
+    update_every
+        Online only: frames between two steps of the optimizer within a window; None for one per window. `compute` makes
+        all steps but the last, whose gradient it leaves to `apply`, as other rules do.
+    penalties
+        Added to the loss and reported as terms. Online, and with other feedback than `Symmetric`, they must be
+        functions of mean rates, such as `FiringRatePenalty`; an update in a window goes by the rates so far.
+    forcing
+        How the network is forced on the target; by default it is not.
+    clip
+        Largest norm of the whole gradient; longer ones are scaled down. None leaves them.
+
+    Attributes
+    ----------
+    progress
+        How far training has come, 0..1, for plans that change; the `Curriculum` callback keeps it.
+
+    Raises
+    ------
+    TypeError
+        If the loss, or a penalty, is no sum over time where that is needed.
+    ValueError
+        If the step of a layer is not pointwise, the feedback does not fit, or `update_every` is below 1 or given
+        offline.
+
+    References
+    ----------
+    Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, equations 4, 13, 14, 25 and "synaptic plasticity rules" in
+    Methods.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        *,
+        optimizer: Optimizer,
+        feedback: Feedback | None = None,
+        online: bool = False,
+        update_every: int | None = None,
+        penalties: Sequence[Penalty] = (),
+        forcing: ForcingPlan | None = None,
+        clip: float | None = None,
+    ) -> None:
+        super().__init__(network, optimizer=optimizer, clip=clip)
+        self.loss, self.online, self.forcing, self.penalties = loss, online, forcing, tuple(penalties)
+        self.feedback = Symmetric() if feedback is None else feedback
+        self.update_every = None if update_every is None else check_count("update_every", update_every)
+        self.progress = 0.0
+        if update_every is not None and not online:
+            raise ValueError("`update_every` is for online e-prop: offline has one update per window. Set online=True.")
+        if online and not isinstance(loss, SummedLoss):
+            raise TypeError(
+                f"The loss {loss!r} is not a sum over time that can be taken part by part (it has no `part`), which "
+                "online e-prop needs: use a SummedLoss such as MeanSquaredError(), or online=False."
+            )
+        self._check_penalties()
+        check_layers_pointwise(network)
+        self.feedback.start(network)
+        self._linear = readout_is_linear(network)
+
+    def compute(self, batch: Batch) -> BatchReport:
+        """Write the gradient of the loss on `batch` to ``parameter.grad``; online, step at every `update_every`."""
+        self.optimizer.zero_grad(set_to_none=True)
+        frames, samples = batch.target.shape[:2]
+        forcing = None
+        if self.forcing is not None:
+            forcing = Forcing(batch.target, self.forcing.strength(frames, self.progress).to(batch.target))
+        if self.online or not isinstance(self.feedback, Symmetric):
+            data, terms = self._local(batch, frames, samples, forcing)
+        else:
+            data, terms = self._through_graph(batch, frames, samples, forcing)
+        total = data + sum(terms.values())
+        return BatchReport(total, samples, {"data": data, **terms} if terms else {})
+
+    def apply(self) -> None:
+        """Clip the gradient, step, project; then let the feedback follow the readout."""
+        names = list(self.network.layers)
+        if not isinstance(self.feedback, Symmetric):
+            readout = self.network.connections()[f"{names[-1]}.inputs"]
+            before = readout.weight().detach()
+            super().apply()
+            self.feedback.follow(self.network, before, readout.weight().detach())
+        else:
+            super().apply()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return optimizer state, feedback and progress; traces live within a window and are not carried."""
+        return {**super().state_dict(), "feedback": self.feedback.state_dict(), "progress": self.progress}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a saved state."""
+        super().load_state_dict(state)
+        self.feedback.load_state_dict(state["feedback"])
+        self.progress = float(state["progress"])
+
+    def _through_graph(
+        self, batch: Batch, frames: int, samples: int, forcing: Forcing | None
+    ) -> tuple[float, dict[str, float]]:
+        """Take the gradient of the whole window by the engine's reverse scan."""
+        run = self.network.run(
+            batch.inputs,
+            self.network.initial_state(samples),
+            frames=frames,
+            forcing=forcing,
+            record=bool(self.penalties),
+            detach_recurrent=True,
+        )
+        data = self.loss(run.output, batch.target)
+        terms = {penalty.name: penalty(self.network, run) for penalty in self.penalties}
+        torch.stack([data, *terms.values()]).sum().backward()
+        return float(data.detach()), {name: float(term.detach()) for name, term in terms.items()}
+
+    def _local(
+        self, batch: Batch, frames: int, samples: int, forcing: Forcing | None
+    ) -> tuple[float, dict[str, float]]:
+        """Take it by local traces, block by block; offline the window is one block."""
+        below = range(len(self.network.layers) - 1)
+        filtered: Sequence[int] = ()
+        if self._linear:
+            filtered = below[-1:] if isinstance(self.feedback, Symmetric) else below
+        rated = {name for penalty in self._rate_penalties() for name in penalty.rated(self.network)}
+        window = LocalWindow(self.network, samples, filtered=filtered, rated=sorted(rated))
+        data = torch.zeros((), dtype=torch.float64)
+        start = 0
+        for stop, update in self._stops(frames, samples):
+            piece = slice(start, stop)
+            run = window.run(
+                None if batch.inputs is None else batch.inputs[piece],
+                frames=stop - start,
+                forcing=None if forcing is None else Forcing(forcing.target[piece], forcing.strength[piece]),
+            )
+            loss, error = self._error(run.output, batch.target[piece], start, frames)
+            data += loss.double().cpu()
+            window.learn_from_error(error, self.feedback.paths(self.network), own_step=self.online)
+            window.gather_rates()
+            if stop < frames:
+                window.advance()
+            if update or stop == frames:
+                self._learn_from_rates(window, frames, samples)
+            if update:
+                self._check_finite(stop)
+                self.apply()
+                self.optimizer.zero_grad(set_to_none=True)
+            start = stop
+        return float(data), {
+            penalty.name: float(penalty.of_rates(self.network, self._mean_rates(penalty, window)))
+            for penalty in self._rate_penalties()
+        }
+
+    def _stops(self, frames: int, samples: int) -> list[tuple[int, bool]]:
+        """Return where blocks end, and whether the optimizer steps there."""
+        if not self.online:
+            return [(frames, False)]
+        every = self.update_every or frames
+        fitting = BLOCK_ELEMENTS // (held_steps(self.network) * elements_per_step(self.network, samples))
+        block = max(1, min(BLOCK_FRAMES, fitting))
+        stops = {*range(every, frames, every), frames}
+        for start in range(0, frames, every):
+            stops |= set(range(start + block, min(start + every, frames), block))
+        return [(stop, stop % every == 0 and stop < frames) for stop in sorted(stops)]
+
+    def _error(self, output: Tensor, target: Tensor, start: int, frames: int) -> tuple[Tensor, Tensor]:
+        """Return what a block adds to the loss, and its gradient by the output."""
+        with torch.enable_grad():
+            output = output.detach().requires_grad_()
+            if self.online:
+                assert isinstance(self.loss, SummedLoss)
+                loss = self.loss.part(output, target, start=start, frames=frames)
+            else:
+                loss = self.loss(output, target)
+            (error,) = torch.autograd.grad(loss, output, allow_unused=True, materialize_grads=True)
+        return loss.detach(), error
+
+    def _learn_from_rates(self, window: LocalWindow, frames: int, samples: int) -> None:
+        """Add the gradient of the penalties, at the mean rates so far, over what was gathered since the last update."""
+        factors: dict[str, Tensor] = {}
+        steps = frames * held_steps(self.network)
+        for penalty in self._rate_penalties():
+            rates = [rate.requires_grad_() for rate in self._mean_rates(penalty, window)]
+            with torch.enable_grad():
+                found = torch.autograd.grad(penalty.of_rates(self.network, rates), rates)
+            for name, factor in zip(penalty.rated(self.network), found, strict=True):
+                factors[name] = factors.get(name, 0.0) + factor / (steps * samples)
+        window.learn_from_rates(factors)
+
+    def _mean_rates(self, penalty: RatePenalty, window: LocalWindow) -> list[Tensor]:
+        return [window.rates[name] / window.steps for name in penalty.rated(self.network)]
+
+    def _rate_penalties(self) -> list[RatePenalty]:
+        return [penalty for penalty in self.penalties if isinstance(penalty, RatePenalty)]
+
+    def _check_penalties(self) -> None:
+        for penalty in self.penalties:
+            if isinstance(penalty, RatePenalty):
+                penalty.rated(self.network)  # raises where it names no layer
+            elif self.online or not isinstance(self.feedback, Symmetric):
+                raise TypeError(
+                    f"The penalty {penalty.name!r} is not a function of mean rates (it has no `of_rates`): online, or "
+                    "with random feedback, e-prop takes penalties such as FiringRatePenalty. Use online=False and "
+                    "Symmetric() for others."
+                )
+
+    def _check_finite(self, frame: int) -> None:
+        """Raise if a gradient that is about to be applied within a window is not finite."""
+        for name, parameter in self.network.named_parameters():
+            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+                raise FloatingPointError(
+                    f"The gradient of `{name}` is not finite at frame {frame} of the window: lower the learning rate, "
+                    "or clip the gradients."
+                )
+
+
+def check_layers_pointwise(network: Network) -> None:
+    """Raise if in the step of a layer one neuron sees another."""
+    with torch.no_grad():
+        state = network.initial_state(2)
+        for (name, layer), start in zip(network.named_layers().items(), state, strict=True):
+            current = layer.like().new_zeros(held_steps(network), 2, layer.neurons)
+            check_pointwise(name, population_of(network, name, current, start))
+
+
+def readout_is_linear(network: Network) -> bool:
+    """Return whether the last layer is affine in its state and current, in what is observed of it, too."""
+    name, layer = list(network.named_layers().items())[-1]
+    with torch.no_grad():
+        current = layer.like().new_zeros(held_steps(network), 1, layer.neurons)
+        return is_linear(population_of(network, name, current, network.initial_state(1)[-1]))

@@ -1,0 +1,177 @@
+"""Feedback: the way back on which the error of the output reaches the layers below."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neurotorch.core.checks import check_fraction, check_positive
+from neurotorch.core.seeds import torch_generator
+from neurotorch.network.network import Network
+
+
+class Path(NamedTuple):
+    """Where the learning signal of a layer comes from: a layer by number, and ``(neuron there, neuron here)``."""
+
+    source: int
+    matrix: Tensor
+
+
+class Feedback(ABC):
+    """How an error comes back. A feedback belongs to one network, whose rule calls `start` once."""
+
+    @abstractmethod
+    def start(self, network: Network) -> None:
+        """Make what is needed for `network`, or raise where it has no use for it."""
+
+    @abstractmethod
+    def paths(self, network: Network) -> dict[int, Path]:
+        """Return the path of every layer below the last, by its number."""
+
+    def follow(self, network: Network, before: Tensor, after: Tensor) -> None:
+        """Learn of a step that changed the readout's effective weights; by default nothing changes."""
+        del network, before, after
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the matrices by layer."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up saved matrices."""
+        del state
+
+
+class Symmetric(Feedback):
+    """The weights of the way up, as backpropagation has them: ``L_j = sum_k W_kj (error of k)``.
+
+    A layer that is observed directly gets its own error: the identity.
+    """
+
+    def start(self, network: Network) -> None:
+        """Need nothing."""
+        del network
+
+    def paths(self, network: Network) -> dict[int, Path]:
+        """Return the present effective weights of the connections that lead up."""
+        weights, names = network.effective_weights(), list(network.layers)
+        return {i: Path(i + 1, weights[f"{names[i + 1]}.inputs"].detach()) for i in range(len(names) - 1)}
+
+
+class Random(Feedback):
+    """Fixed random weights from the output's error to every layer below: one vector per neuron.
+
+    ``L_j = sum_k B_jk (error of k)``, for each layer with a ``B`` of its own (broadcast), as if it projected to the
+    last layer with the weights ``B^T``. What follows is *not* a gradient of the loss, save for the last layer itself.
+
+    Parameters
+    ----------
+    seed
+        Of the weights; every layer draws from a stream of its own.
+    scale
+        The weights are normal with the standard deviation ``scale / sqrt(neurons of the layer)``, about that of a
+        readout.
+    matrices
+        Weights ``(neuron, output neuron)`` by layer, in place of drawn ones.
+
+    References
+    ----------
+    Lillicrap et al. 2016, doi:10.1038/ncomms13276; broadcast alignment in Bellec et al. 2020,
+    doi:10.1038/s41467-020-17236-y.
+    """
+
+    def __init__(self, seed: int = 0, *, scale: float = 1.0, matrices: Mapping[str, Tensor] | None = None) -> None:
+        self.seed, self.scale = seed, check_positive("scale", scale)
+        self.given = dict(matrices or {})
+        self.matrices: dict[str, Tensor] = {}
+
+    def start(self, network: Network) -> None:
+        """Draw the weights."""
+        layers = network.named_layers()
+        below, (last, output) = list(layers.items())[:-1], list(layers.items())[-1]
+        if not below:
+            raise ValueError(
+                f"The network has the one layer {last!r}, whose own error is known: there is no way back that random "
+                "feedback could stand for. Use feedback=Symmetric(), or add a readout."
+            )
+        if unknown := set(self.given) - {name for name, _ in below}:
+            raise ValueError(
+                f"`matrices` names {sorted(unknown)}, but the layers below the last are {list(layers)[:-1]}."
+            )
+        for name, layer in below:
+            shape, like = (layer.neurons, output.neurons), layer.like()
+            if name in self.given:
+                matrix = torch.as_tensor(self.given[name]).detach().to(like)
+            else:
+                generator = torch_generator(self.seed, f"feedback of {name}")
+                draw = torch.randn(shape, generator=generator, dtype=torch.float64)
+                matrix = (self.scale / layer.neurons**0.5 * draw).to(like)
+            if tuple(matrix.shape) != shape:
+                raise ValueError(
+                    f"The feedback matrix of layer {name!r} is {tuple(matrix.shape)}, but (neuron, output neuron) is "
+                    f"{shape}: one row for each neuron of {name!r}, one column for each of {last!r}."
+                )
+            self.matrices[name] = matrix.clone()
+
+    def paths(self, network: Network) -> dict[int, Path]:
+        """Return the matrices, from the last layer to each."""
+        names = list(network.layers)
+        return {i: Path(len(names) - 1, self.matrices[names[i]].t()) for i in range(len(names) - 1)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the matrices by layer."""
+        return {name: matrix.clone() for name, matrix in self.matrices.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up saved matrices."""
+        for name, matrix in self.matrices.items():
+            matrix.copy_(state[name])
+
+
+class Adaptive(Random):
+    """Random weights that change as those of the readout do, so that the two align.
+
+    After every step that changed the readout's effective weights by ``dW``, for the layer right below it::
+
+        B <- (1 - decay) (B + dW^T),    W <- (1 - decay) (W + dW)
+
+    so that ``B - W^T`` shrinks by ``1 - decay`` per step; without decay it stays as drawn. Layers further below keep
+    their random weights. Not a gradient, though it approaches that of `Symmetric`.
+
+    Parameters
+    ----------
+    seed, scale, matrices
+        As of `Random`.
+    decay
+        Share of the weights that is lost at every step, of ``B`` and of the readout alike: in place of a weight decay
+        of the optimizer, which would act on the readout alone.
+
+    References
+    ----------
+    Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, "adaptive e-prop"; Kolen & Pollack 1994,
+    doi:10.1109/ICNN.1994.374486.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        scale: float = 1.0,
+        decay: float = 1e-3,
+        matrices: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        super().__init__(seed, scale=scale, matrices=matrices)
+        self.decay = check_fraction("decay", decay)
+
+    @torch.no_grad()
+    def follow(self, network: Network, before: Tensor, after: Tensor) -> None:
+        """Change as the readout has, and let both decay."""
+        names = list(network.layers)
+        matrix = self.matrices[names[-2]]
+        matrix.add_((after - before).t()).mul_(1 - self.decay)
+        if self.decay:
+            connection = network.connections()[f"{names[-1]}.inputs"]
+            connection.set_weight((1 - self.decay) * after)

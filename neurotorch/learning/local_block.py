@@ -1,0 +1,184 @@
+"""A network over a block of frames, as rules that are local in time see it: layer by layer, linearised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neurotorch.core.trees import leaves
+from neurotorch.engine import Population
+from neurotorch.engine.jacobian import Jacobian, local_jacobian
+from neurotorch.network.forcing import Forcing
+from neurotorch.network.layer import Layer
+from neurotorch.network.network import Network, NetworkRun, NetworkState
+from neurotorch.neurons.base import NeuronModel
+
+
+class LayerBlock(NamedTuple):
+    """One layer over a block of steps.
+
+    Attributes
+    ----------
+    jacobian
+        Its inputs are the state, the current, and the constants in `constants`.
+    weights
+        Effective weights ``(post, pre)`` that end on the layer, with their graph to the parameters.
+    activity
+        For each of them what it carries, ``(time, batch, pre)``; None where the weight is not learned.
+    bias
+        The constant current, with its graph; None where it is not learned.
+    constants
+        Coefficients with a graph to learned constants.
+    emitted
+        ``(time, batch, neuron)``.
+    """
+
+    jacobian: Jacobian
+    weights: list[Tensor]
+    activity: list[Tensor | None]
+    bias: Tensor | None
+    constants: list[Tensor]
+    emitted: Tensor
+
+
+class AffineCoefficients(NamedTuple):
+    """`neuron`: those of the model; `gain`, `offset` of a direct observation."""
+
+    neuron: Any
+    gain: Any
+    offset: Any
+
+
+@dataclass(frozen=True)
+class AffineStep:
+    """The step of a neuron that is observed directly, the affine map of the observation included.
+
+    A scan leaves that map to the network; here its constants have to meet the same Jacobian as those of the neuron.
+    """
+
+    model: type[NeuronModel]
+
+    def __call__(self, coefficients: Any, state: Any, current: Tensor, drive: tuple[Tensor, ...]) -> tuple[Any, ...]:
+        """Return ``(emitted, seen, state)``."""
+        c = coefficients
+        emitted, state = self.model.step(c.neuron, state, current)
+        seen = c.offset + c.gain * self.model.observe(state, emitted)
+        if drive:
+            assert self.model.force is not None  # Layer.population checks
+            target, strength = drive
+            emitted, state = self.model.force(c.neuron, state, (target - c.offset) / c.gain, strength)
+        return emitted, seen, state
+
+
+def population_of(
+    network: Network, name: str, current: Tensor, state: Any, forcing: Forcing | None = None
+) -> Population:
+    """Return layer `name` as a population whose `seen` is the output of the network, for the last layer.
+
+    `current` is ``(time, batch, neuron)``, `state` its `LayerState`.
+    """
+    layer = network.named_layers()[name]
+    if name != list(network.layers)[-1]:
+        return layer.population(current, state, dt=network.dt)
+    observation = network.observation
+    if observation is None or not observation.is_direct():
+        return layer.population(current, state, dt=network.dt, observation=observation, forcing=forcing)
+    population = layer.population(current, state, dt=network.dt, forcing=forcing)
+    constants = AffineCoefficients(population.coefficients, observation.gain(), observation.offset())
+    return population._replace(step=AffineStep(type(layer.neuron)), coefficients=constants)
+
+
+def run_block(
+    network: Network,
+    inputs: Tensor | None,
+    state: NetworkState,
+    *,
+    frames: int,
+    forcing: Forcing | None,
+) -> tuple[NetworkRun, list[LayerBlock]]:
+    """Run a network over a block of frames without a graph, and linearise every layer around what it did."""
+    with torch.no_grad():
+        run = network.run(inputs, state, frames=frames, forcing=forcing, record=True)
+    weights = network.effective_weights()
+    blocks = []
+    for index, (name, layer) in enumerate(network.named_layers().items()):
+        links = list(_links(network, index, inputs, state, run))
+        own = run.runs[index]
+        assert own.currents is not None
+        before = [
+            torch.cat([start[None], after[:-1]])
+            for start, after in zip(leaves(state[index].neuron), leaves(own.states), strict=True)
+        ]
+        population = population_of(network, name, own.currents, state[index], forcing)
+        coefficients = leaves(population.coefficients)
+        wanted = [leaf.requires_grad for leaf in coefficients]
+        blocks.append(
+            LayerBlock(
+                local_jacobian(population, before, own.currents, constants=wanted),
+                [weights[address] for address, _ in links],
+                [activity if weights[address].requires_grad else None for address, activity in links],
+                _learned_bias(layer),
+                [leaf for leaf, need in zip(coefficients, wanted, strict=True) if need],
+                own.emitted,
+            )
+        )
+    return run, blocks
+
+
+def _learned_bias(layer: Layer) -> Tensor | None:
+    bias = None if layer.bias is None else layer.bias()
+    return bias if bias is not None and bias.requires_grad else None
+
+
+def _links(
+    network: Network, index: int, inputs: Tensor | None, state: NetworkState, run: NetworkRun
+) -> list[tuple[str, Tensor]]:
+    """Return addresses of the weights that end on a layer, and the activity ``(time, batch, pre)`` each carries."""
+    names, connections = list(network.layers), network.connections()
+    name, found = names[index], []
+
+    def delayed(source: int) -> Tensor:
+        return torch.cat([state[source].history[None], run.runs[source].emitted[:-1]])
+
+    if f"{name}.inputs" in connections:
+        if index:
+            found.append((f"{name}.inputs", run.runs[index - 1].emitted))
+        elif inputs is not None:
+            held = len(run.runs[0].emitted) // len(inputs)
+            found.append((f"{name}.inputs", inputs.repeat_interleave(held, dim=0) if held > 1 else inputs))
+    if f"{name}.recurrent" in connections:
+        found.append((f"{name}.recurrent", delayed(index)))
+    for address in network.feedback:
+        source, target = address.split(" -> ")
+        if target == name:
+            found.append((address, delayed(names.index(source))))
+    return found
+
+
+def elements_per_step(network: Network, batch: int) -> int:
+    """Return how many numbers the Jacobians of one step hold, to choose blocks that fit into memory."""
+    total = 0
+    state = network.initial_state(batch)
+    for index, (name, layer) in enumerate(network.named_layers().items()):
+        current = layer.like().new_zeros(1, batch, layer.neurons)
+        population = population_of(network, name, current.expand(held_steps(network), -1, -1), state[index])
+        fields = len(leaves(population.state))
+        constants = sum(leaf.requires_grad for leaf in leaves(population.coefficients))
+        total += (fields + 2) * (fields + 1 + constants) * batch * layer.neurons
+    return total
+
+
+def held_steps(network: Network) -> int:
+    """Return the steps in one frame."""
+    return 1 if network.observation is None else network.observation.steps_per_frame
+
+
+def pull_of(weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    """Add gradients of effective weights and coefficients to ``parameter.grad`` of what they are made of."""
+    pairs = [(w, g) for w, g in zip(weights, gradients, strict=True) if w.requires_grad]
+    if pairs:
+        torch.autograd.backward([w for w, _ in pairs], [g for _, g in pairs])
