@@ -1,7 +1,7 @@
 r"""Eligibility traces: what the past of a weight means for the state of its neuron now.
 
 With ``h_j`` the state of neuron `j` and ``z_i`` the activity that a weight ``W_ji`` carries (Bellec et al. 2020,
-doi:10.1038/s41467-020-17236-y, equation 14)::
+doi:10.1038/s41467-020-17236-y, Methods)::
 
     eps_ji(t) = dh_j(t)/dh_j(t-1) eps_ji(t-1) + dh_j(t)/dI_j(t) z_i(t-1)
 

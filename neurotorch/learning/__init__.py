@@ -13,6 +13,7 @@ from neurotorch.learning.losses import Loss, MeanSquaredError, SummedLoss
 from neurotorch.learning.non_finite import NonFiniteError
 from neurotorch.learning.penalty import Penalty
 from neurotorch.learning.truncated_bptt import TruncatedBPTT
+from neurotorch.learning.three_factor import ThreeFactor, error_through
 
 __all__ = [
     "BPTT",
@@ -34,7 +35,9 @@ __all__ = [
     "SummedLoss",
     "TruncatedBPTT",
     "Symmetric",
+    "ThreeFactor",
     "WarmUp",
     "compare_gradients",
+    "error_through",
     "warm_start",
 ]

@@ -94,8 +94,7 @@ class EProp(GradientRule):
 
     References
     ----------
-    Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, equations 4, 13, 14, 25 and "synaptic plasticity rules" in
-    Methods.
+    Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, equation 4 and Methods.
     """
 
     def __init__(

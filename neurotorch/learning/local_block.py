@@ -181,4 +181,5 @@ def pull_of(weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
     """Add gradients of effective weights and coefficients to ``parameter.grad`` of what they are made of."""
     pairs = [(w, g) for w, g in zip(weights, gradients, strict=True) if w.requires_grad]
     if pairs:
-        torch.autograd.backward([w for w, _ in pairs], [g for _, g in pairs])
+        # kept, because penalties on rates are added apart; the graph is small and goes with the block
+        torch.autograd.backward([w for w, _ in pairs], [g for _, g in pairs], retain_graph=True)

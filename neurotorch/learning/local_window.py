@@ -101,7 +101,7 @@ class LocalWindow:
             self._write(index, self._gradients(index, found, through))
 
     def learn_from_signals(self, signals: Mapping[int, Tensor]) -> None:
-        """Add ``sum_t signal_j(t) e_ji(t)`` over the block to ``parameter.grad``; signals are ``(step, batch, neuron)``."""
+        """Add ``sum_t signal_j(t) e_ji(t)`` to ``parameter.grad``; signals are ``(step, batch, neuron)`` by layer."""
         for index, signal in signals.items():
             found = pull_back(self.blocks[index].jacobian, emitted=signal[None])
             self._write(index, self._gradients(index, found, None))
@@ -135,7 +135,7 @@ class LocalWindow:
             traces.advance(block.jacobian, block.activity, filters if index in self.filtered else None)
 
     def _gradients(self, index: int, found: PulledBack, through: Tensor | None) -> list[Tensor]:
-        """Return the gradients of a layer: of learned weights ``(post, pre)``, then per neuron of bias and constants."""
+        """Return gradients of a layer: of learned weights ``(post, pre)``, then of bias and constants per neuron."""
         block, traces = self.blocks[index], self.traces[index]
         current, start = found.current.flatten(0, 1), found.start[0]
         gradients = [
