@@ -24,7 +24,7 @@ from neurotorch.learning.penalty import Penalty
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
 
-BLOCK_FRAMES, BLOCK_ELEMENTS = 64, 1 << 23
+BLOCK_FRAMES, BLOCK_ELEMENTS = 128, 1 << 23
 """Frames of a block between two updates, and the numbers its Jacobians may hold; they bound memory, not the result."""
 
 
@@ -200,16 +200,18 @@ class EProp(GradientRule):
             )
             loss, error = self._error(run.output, batch.target[piece], start, frames)
             data += loss.double().cpu()
-            window.learn_from_error(error, self.feedback.paths(self.network), own_step=self.online)
+            window.learn_from_error(error, self.feedback.paths(self.network, window.weights), own_step=self.online)
             window.gather_rates()
             if stop < frames:
                 window.advance()
             if update or stop == frames:
                 self._learn_from_rates(window, frames, samples)
+                window.write()
             if update:
                 self._check_finite(stop)
                 self.apply()
                 self.optimizer.zero_grad(set_to_none=True)
+                window.refresh()
             start = stop
         return float(data), {
             penalty.name: float(penalty.of_rates(self.network, self._mean_rates(penalty, window)))
@@ -272,7 +274,7 @@ class EProp(GradientRule):
     def _check_finite(self, frame: int) -> None:
         """Raise if a gradient that is about to be applied within a window is not finite."""
         for name, parameter in self.network.named_parameters():
-            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad.sum())):
                 raise FloatingPointError(
                     f"The gradient of `{name}` is not finite at frame {frame} of the window: lower the learning rate, "
                     "or clip the gradients."

@@ -29,8 +29,8 @@ class Feedback(ABC):
         """Make what is needed for `network`, or raise where it has no use for it."""
 
     @abstractmethod
-    def paths(self, network: Network) -> dict[int, Path]:
-        """Return the path of every layer below the last, by its number."""
+    def paths(self, network: Network, weights: Mapping[str, Tensor]) -> dict[int, Path]:
+        """Return the path of every layer below the last, by its number; `weights` are the effective weights."""
 
     def follow(self, network: Network, before: Tensor, after: Tensor) -> None:
         """Learn of a step that changed the readout's effective weights; by default nothing changes."""
@@ -55,9 +55,9 @@ class Symmetric(Feedback):
         """Need nothing."""
         del network
 
-    def paths(self, network: Network) -> dict[int, Path]:
-        """Return the present effective weights of the connections that lead up."""
-        weights, names = network.effective_weights(), list(network.layers)
+    def paths(self, network: Network, weights: Mapping[str, Tensor]) -> dict[int, Path]:
+        """Return the weights of the connections that lead up."""
+        names = list(network.layers)
         return {i: Path(i + 1, weights[f"{names[i + 1]}.inputs"].detach()) for i in range(len(names) - 1)}
 
 
@@ -116,8 +116,9 @@ class Random(Feedback):
                 )
             self.matrices[name] = matrix.clone()
 
-    def paths(self, network: Network) -> dict[int, Path]:
+    def paths(self, network: Network, weights: Mapping[str, Tensor]) -> dict[int, Path]:
         """Return the matrices, from the last layer to each."""
+        del weights
         names = list(network.layers)
         return {i: Path(len(names) - 1, self.matrices[names[i]].t()) for i in range(len(names) - 1)}
 

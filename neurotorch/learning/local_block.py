@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -99,11 +99,14 @@ def run_block(
     *,
     frames: int,
     forcing: Forcing | None,
+    weights: Mapping[str, Tensor],
 ) -> tuple[NetworkRun, list[LayerBlock]]:
-    """Run a network over a block of frames without a graph, and linearise every layer around what it did."""
+    """Run a network over a block of frames without a graph, and linearise every layer around what it did.
+
+    `weights` are its present effective weights, with their graph.
+    """
     with torch.no_grad():
         run = network.run(inputs, state, frames=frames, forcing=forcing, record=True)
-    weights = network.effective_weights()
     blocks = []
     for index, (name, layer) in enumerate(network.named_layers().items()):
         links = list(_links(network, index, inputs, state, run))
@@ -175,11 +178,3 @@ def elements_per_step(network: Network, batch: int) -> int:
 def held_steps(network: Network) -> int:
     """Return the steps in one frame."""
     return 1 if network.observation is None else network.observation.steps_per_frame
-
-
-def pull_of(weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
-    """Add gradients of effective weights and coefficients to ``parameter.grad`` of what they are made of."""
-    pairs = [(w, g) for w, g in zip(weights, gradients, strict=True) if w.requires_grad]
-    if pairs:
-        # kept, because penalties on rates are added apart; the graph is small and goes with the block
-        torch.autograd.backward([w for w, _ in pairs], [g for _, g in pairs], retain_graph=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from neurotorch.engine.eligibility import Eligibility, Filters, filters_of, groups_of, through_readout
 from neurotorch.engine.jacobian import EMITTED, SEEN, Jacobian, PulledBack, pull_back
 from neurotorch.learning.feedback import Path
-from neurotorch.learning.local_block import LayerBlock, held_steps, pull_of, run_block
+from neurotorch.learning.local_block import LayerBlock, held_steps, run_block
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network, NetworkRun, NetworkState
 
@@ -44,6 +44,8 @@ class LocalWindow:
         self.names = list(network.layers)
         self.state: NetworkState = network.initial_state(samples)
         self.blocks: list[LayerBlock] = []
+        self.weights = network.effective_weights()
+        self.gradients: dict[int, list[Tensor]] = {}
         self.traces: list[Eligibility] = []
         self.rates: dict[str, Tensor] = {}
         self.rated = [self.names.index(name) for name in rated]
@@ -52,7 +54,9 @@ class LocalWindow:
 
     def run(self, inputs: Tensor | None, *, frames: int, forcing: Forcing | None) -> NetworkRun:
         """Run the network over the next block of frames."""
-        run, self.blocks = run_block(self.network, inputs, self.state, frames=frames, forcing=forcing)
+        run, self.blocks = run_block(
+            self.network, inputs, self.state, frames=frames, forcing=forcing, weights=self.weights
+        )
         if not self.traces:
             self.traces = [Eligibility(len(block.weights)) for block in self.blocks]
         self.state = run.state
@@ -68,7 +72,7 @@ class LocalWindow:
         return [tensor for traces in self.traces for tensor in traces.tensors()]
 
     def learn_from_error(self, error: Tensor, paths: Mapping[int, Path], *, own_step: bool) -> None:
-        """Add the gradient over the block to ``parameter.grad``.
+        """Add the gradient over the block to what `write` will hand on.
 
         Parameters
         ----------
@@ -98,13 +102,13 @@ class LocalWindow:
             through = None
             if index in self.filtered and (groups := self.traces[index].groups) is not None:
                 through = through_readout(pulled[last].start[0], groups, paths[index].matrix)
-            self._write(index, self._gradients(index, found, through))
+            self._add(index, self._gradients(index, found, through))
 
     def learn_from_signals(self, signals: Mapping[int, Tensor]) -> None:
-        """Add ``sum_t signal_j(t) e_ji(t)`` to ``parameter.grad``; signals are ``(step, batch, neuron)`` by layer."""
+        """Add ``sum_t signal_j(t) e_ji(t)`` over the block; signals are ``(step, batch, neuron)`` by layer."""
         for index, signal in signals.items():
             found = pull_back(self.blocks[index].jacobian, emitted=signal[None])
-            self._write(index, self._gradients(index, found, None))
+            self._add(index, self._gradients(index, found, None))
 
     def gather_rates(self) -> None:
         """Add the gradient of the summed activity over the block, neuron by neuron, to what is kept of it."""
@@ -116,12 +120,12 @@ class LocalWindow:
             self.of_rates[index] = gradients if kept is None else [a + b for a, b in zip(kept, gradients, strict=True)]
 
     def learn_from_rates(self, factors: Mapping[str, Tensor]) -> None:
-        """Add the kept gradients of the summed activity, times a factor per neuron, to ``parameter.grad``."""
+        """Add the kept gradients of the summed activity, times a factor per neuron."""
         for name, factor in factors.items():
             index = self.names.index(name)
             count = sum(activity is not None for activity in self.blocks[index].activity)
             kept = self.of_rates.pop(index)
-            self._write(index, [g * (factor[:, None] if k < count else factor) for k, g in enumerate(kept)])
+            self._add(index, [g * (factor[:, None] if k < count else factor) for k, g in enumerate(kept)])
 
     def advance(self) -> None:
         """Carry the traces over the block in hand."""
@@ -134,6 +138,25 @@ class LocalWindow:
         for index, (block, traces) in enumerate(zip(self.blocks, self.traces, strict=True)):
             traces.advance(block.jacobian, block.activity, filters if index in self.filtered else None)
 
+    def write(self) -> None:
+        """Add what was learnt since the last call to ``parameter.grad``; the weights may change after it."""
+        learned, found = [], []
+        for index, gradients in self.gradients.items():
+            block = self.blocks[index]
+            tensors = [w for w, z in zip(block.weights, block.activity, strict=True) if z is not None]
+            tensors += [] if block.bias is None else [block.bias]
+            tensors += block.constants
+            learned += tensors
+            # a constant of all neurons gets the sum over them
+            found += [g.sum_to_size(tensor.shape) for tensor, g in zip(tensors, gradients, strict=True)]
+        if learned:
+            torch.autograd.backward(learned, found)
+        self.gradients = {}
+
+    def refresh(self) -> None:
+        """Take up weights that have changed."""
+        self.weights = self.network.effective_weights()
+
     def _gradients(self, index: int, found: PulledBack, through: Tensor | None) -> list[Tensor]:
         """Return gradients of a layer: of learned weights ``(post, pre)``, then of bias and constants per neuron."""
         block, traces = self.blocks[index], self.traces[index]
@@ -144,16 +167,19 @@ class LocalWindow:
             if z is not None
         ]
         own = found.inputs[0].sum((1, 2)) + traces.own_gradient(start, through)
-        return gradients + list(own if block.bias is not None else own[1:])
+        return gradients + list((own if block.bias is not None else own[1:]).unbind())
 
-    def _write(self, index: int, gradients: Sequence[Tensor]) -> None:
-        """Add what `_gradients` found to the parameters; a constant of all neurons gets the sum."""
-        block = self.blocks[index]
-        learned = [w for w, z in zip(block.weights, block.activity, strict=True) if z is not None]
-        learned += [] if block.bias is None else [block.bias]
-        learned += block.constants
-        fitted = [g.sum_to_size(tensor.shape) for tensor, g in zip(learned, gradients, strict=True)]
-        pull_of(learned, fitted)
+    def _add(self, index: int, gradients: list[Tensor]) -> None:
+        _accumulate(self.gradients, index, gradients)
+
+
+def _accumulate(totals: dict[int, list[Tensor]], index: int, gradients: list[Tensor]) -> None:
+    """Add gradients of a layer to its totals; they are this function's to keep."""
+    if index not in totals:
+        totals[index] = gradients
+        return
+    for total, gradient in zip(totals[index], gradients, strict=True):
+        total += gradient
 
 
 def _current(jacobian: Jacobian, row: int) -> Tensor:

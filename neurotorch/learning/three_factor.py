@@ -121,6 +121,7 @@ class ThreeFactor(GradientRule):
             centred = (full - self._baseline(name, means[-1])).repeat_interleave(held, dim=0)
             by_layer[list(layers).index(name)] = -centred.to(run.output)
         window.learn_from_signals(by_layer)
+        window.write()
         modulation = sum(means) / len(means)
         loss = -modulation if self.loss is None else float(self.loss(run.output, batch.target))
         return BatchReport(loss, samples, {"modulator": modulation})
