@@ -11,21 +11,17 @@ from torch.optim import Optimizer
 
 from neurotorch.core.checks import check_count
 from neurotorch.data.windows import Batch
-from neurotorch.engine.jacobian import check_pointwise, is_linear
 from neurotorch.learning.base import BatchReport
 from neurotorch.learning.feedback import Feedback, Symmetric
 from neurotorch.learning.firing_rate_penalty import RatePenalty
 from neurotorch.learning.forcing_plan import ForcingPlan
 from neurotorch.learning.gradient_rule import GradientRule
-from neurotorch.learning.local_block import elements_per_step, held_steps, population_of
+from neurotorch.learning.local_block import block_ends, check_layers_pointwise, held_steps, readout_is_linear
 from neurotorch.learning.local_window import LocalWindow
 from neurotorch.learning.losses import Loss, SummedLoss
 from neurotorch.learning.penalty import Penalty
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
-
-BLOCK_FRAMES, BLOCK_ELEMENTS = 128, 1 << 23
-"""Frames of a block between two updates, and the numbers its Jacobians may hold; they bound memory, not the result."""
 
 
 class EProp(GradientRule):
@@ -191,7 +187,9 @@ class EProp(GradientRule):
         window = LocalWindow(self.network, samples, filtered=filtered, rated=sorted(rated))
         data = torch.zeros((), dtype=torch.float64)
         start = 0
-        for stop, update in self._stops(frames, samples):
+        for stop, update in block_ends(
+            self.network, frames, samples, every=self.update_every or frames, whole=not self.online
+        ):
             piece = slice(start, stop)
             run = window.run(
                 None if batch.inputs is None else batch.inputs[piece],
@@ -217,18 +215,6 @@ class EProp(GradientRule):
             penalty.name: float(penalty.of_rates(self.network, self._mean_rates(penalty, window)))
             for penalty in self._rate_penalties()
         }
-
-    def _stops(self, frames: int, samples: int) -> list[tuple[int, bool]]:
-        """Return where blocks end, and whether the optimizer steps there."""
-        if not self.online:
-            return [(frames, False)]
-        every = self.update_every or frames
-        fitting = BLOCK_ELEMENTS // (held_steps(self.network) * elements_per_step(self.network, samples))
-        block = max(1, min(BLOCK_FRAMES, fitting))
-        stops = {*range(every, frames, every), frames}
-        for start in range(0, frames, every):
-            stops |= set(range(start + block, min(start + every, frames), block))
-        return [(stop, stop % every == 0 and stop < frames) for stop in sorted(stops)]
 
     def _error(self, output: Tensor, target: Tensor, start: int, frames: int) -> tuple[Tensor, Tensor]:
         """Return what a block adds to the loss, and its gradient by the output."""
@@ -279,20 +265,3 @@ class EProp(GradientRule):
                     f"The gradient of `{name}` is not finite at frame {frame} of the window: lower the learning rate, "
                     "or clip the gradients."
                 )
-
-
-def check_layers_pointwise(network: Network) -> None:
-    """Raise if in the step of a layer one neuron sees another."""
-    with torch.no_grad():
-        state = network.initial_state(2)
-        for (name, layer), start in zip(network.named_layers().items(), state, strict=True):
-            current = layer.like().new_zeros(held_steps(network), 2, layer.neurons)
-            check_pointwise(name, population_of(network, name, current, start))
-
-
-def readout_is_linear(network: Network) -> bool:
-    """Return whether the last layer is affine in its state and current, in what is observed of it, too."""
-    name, layer = list(network.named_layers().items())[-1]
-    with torch.no_grad():
-        current = layer.like().new_zeros(held_steps(network), 1, layer.neurons)
-        return is_linear(population_of(network, name, current, network.initial_state(1)[-1]))

@@ -119,8 +119,10 @@ class Random(Feedback):
     def paths(self, network: Network, weights: Mapping[str, Tensor]) -> dict[int, Path]:
         """Return the matrices, from the last layer to each."""
         del weights
-        names = list(network.layers)
-        return {i: Path(len(names) - 1, self.matrices[names[i]].t()) for i in range(len(names) - 1)}
+        last, layers = len(network.layers) - 1, network.named_layers()
+        # a network may have moved since, to another device or dtype
+        self.matrices = {name: matrix.to(layers[name].like()) for name, matrix in self.matrices.items()}
+        return {index: Path(last, self.matrices[name].t()) for index, name in enumerate(self.matrices)}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the matrices by layer."""

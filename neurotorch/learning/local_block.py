@@ -11,11 +11,14 @@ from torch import Tensor
 
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Population
-from neurotorch.engine.jacobian import Jacobian, local_jacobian
+from neurotorch.engine.jacobian import Jacobian, check_pointwise, is_linear, local_jacobian
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network, NetworkRun, NetworkState
 from neurotorch.neurons.base import NeuronModel
+
+BLOCK_FRAMES, BLOCK_ELEMENTS = 128, 1 << 23
+"""Frames of a block between two updates, and the numbers its Jacobians may hold; they bound memory, not the result."""
 
 
 class LayerBlock(NamedTuple):
@@ -162,19 +165,49 @@ def _links(
     return found
 
 
-def elements_per_step(network: Network, batch: int) -> int:
-    """Return how many numbers the Jacobians of one step hold, to choose blocks that fit into memory."""
-    total = 0
-    state = network.initial_state(batch)
-    for index, (name, layer) in enumerate(network.named_layers().items()):
-        current = layer.like().new_zeros(1, batch, layer.neurons)
-        population = population_of(network, name, current.expand(held_steps(network), -1, -1), state[index])
-        fields = len(leaves(population.state))
-        constants = sum(leaf.requires_grad for leaf in leaves(population.coefficients))
-        total += (fields + 2) * (fields + 1 + constants) * batch * layer.neurons
-    return total
-
-
 def held_steps(network: Network) -> int:
     """Return the steps in one frame."""
     return 1 if network.observation is None else network.observation.steps_per_frame
+
+
+def block_ends(network: Network, frames: int, samples: int, *, every: int, whole: bool) -> list[tuple[int, bool]]:
+    """Return where the blocks of a window of `frames` end, and whether the weights are updated there.
+
+    Updates come after each `every` frames, save at the end of the window; with `whole` the window is one block.
+    """
+    if whole:
+        return [(frames, False)]
+    block = max(1, min(BLOCK_FRAMES, BLOCK_ELEMENTS // (held_steps(network) * _elements_per_step(network, samples))))
+    ends = {*range(every, frames, every), frames}
+    for start in range(0, frames, every):
+        ends |= set(range(start + block, min(start + every, frames), block))
+    return [(end, end % every == 0 and end < frames) for end in sorted(ends)]
+
+
+def _elements_per_step(network: Network, samples: int) -> int:
+    """Return how many numbers the Jacobians of one step hold."""
+    total = 0
+    for (name, layer), state in zip(network.named_layers().items(), network.initial_state(samples), strict=True):
+        current = layer.like().new_zeros(held_steps(network), samples, layer.neurons)
+        population = population_of(network, name, current, state)
+        fields = len(leaves(population.state))
+        constants = sum(leaf.requires_grad for leaf in leaves(population.coefficients))
+        total += (fields + 2) * (fields + 1 + constants) * samples * layer.neurons
+    return total
+
+
+def check_layers_pointwise(network: Network) -> None:
+    """Raise if in the step of a layer one neuron sees another."""
+    with torch.no_grad():
+        state = network.initial_state(2)
+        for (name, layer), start in zip(network.named_layers().items(), state, strict=True):
+            current = layer.like().new_zeros(held_steps(network), 2, layer.neurons)
+            check_pointwise(name, population_of(network, name, current, start))
+
+
+def readout_is_linear(network: Network) -> bool:
+    """Return whether the last layer is affine in its state and current, in what is observed of it, too."""
+    name, layer = list(network.named_layers().items())[-1]
+    with torch.no_grad():
+        current = layer.like().new_zeros(held_steps(network), 1, layer.neurons)
+        return is_linear(population_of(network, name, current, network.initial_state(1)[-1]))

@@ -12,10 +12,9 @@ from torch.optim import Optimizer
 from neurotorch.core.checks import check_fraction
 from neurotorch.data.windows import Batch
 from neurotorch.learning.base import BatchReport
-from neurotorch.learning.eprop import check_layers_pointwise
 from neurotorch.learning.forcing_plan import ForcingPlan
 from neurotorch.learning.gradient_rule import GradientRule
-from neurotorch.learning.local_block import held_steps
+from neurotorch.learning.local_block import check_layers_pointwise, held_steps
 from neurotorch.learning.local_window import LocalWindow
 from neurotorch.learning.losses import Loss
 from neurotorch.network.forcing import Forcing

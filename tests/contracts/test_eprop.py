@@ -8,9 +8,8 @@ import torch
 from neurotorch.connections import Connection
 from neurotorch.data import Batch
 from neurotorch.engine import adjoint, reference
-from neurotorch.learning import EProp, MeanSquaredError, WarmUp
-from neurotorch.learning import eprop as eprop_module
-from neurotorch.learning.eprop import readout_is_linear
+from neurotorch.learning import EProp, MeanSquaredError, WarmUp, local_block
+from neurotorch.learning.local_block import readout_is_linear
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import Calcium, LeakyIntegrator, NeuronModel, learned
 from neurotorch.neurons.constant import constant
@@ -142,7 +141,7 @@ def test_offline_is_the_gradient_of_the_reference_loop_with_detached_links_and_o
     network, batch = build(factory, generator, samples, readout=READOUTS[readout])
     offline = gradients(network, batch)
     for frames in (1, 7):
-        monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", frames)
+        monkeypatch.setattr(local_block, "BLOCK_FRAMES", frames)
         assert_same(gradients(network, batch, online=True), offline, reached=WEIGHTS)
     monkeypatch.setattr(adjoint, "scan", reference.scan)
     assert_same(offline, gradients(network, batch), reached=WEIGHTS)
@@ -151,7 +150,7 @@ def test_offline_is_the_gradient_of_the_reference_loop_with_detached_links_and_o
 @each_model
 def test_constants_shared_by_all_neurons_give_the_same_number_from_factored_traces(factory, generator, monkeypatch):
     network, batch = build(factory, generator, 2, readout=READOUTS["one kappa"], shared=True)
-    monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", 4)
+    monkeypatch.setattr(local_block, "BLOCK_FRAMES", 4)
     assert_same(gradients(network, batch, online=True), gradients(network, batch), reached=WEIGHTS)
 
 
@@ -167,23 +166,23 @@ def test_the_observation_learns_from_the_same_traces(factory, direct, readout, g
         calcium = Calcium(learned(torch.tensor(5 * dt, dtype=DOUBLE)))
         observation = Observation(calcium, gain=gain, offset=offset, steps_per_frame=3)
     network, batch = build(factory, generator, 2, readout=READOUTS[readout], observation=observation)
-    monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", 4)
+    monkeypatch.setattr(local_block, "BLOCK_FRAMES", 4)
     offline = gradients(network, batch)
     reached = ("observation.gain.raw", "observation.offset.raw")
     assert_same(gradients(network, batch, online=True), offline, reached=reached)
 
 
-@pytest.mark.parametrize("plan", [WarmUp(5), WarmUp(2, 0.3, 0.3)], ids=["warmed up", "held"])
 @pytest.mark.parametrize("readout", ["observed directly", "kappa per neuron"])
 @each_model
-def test_forced_networks_too(factory, readout, plan, generator, monkeypatch):
+def test_forced_networks_too(factory, readout, generator, monkeypatch):
+    plan = WarmUp(2, 0.3, 0.3)
     gain, offset = learned(torch.tensor(1.5, dtype=DOUBLE)), learned(torch.tensor(0.1, dtype=DOUBLE))
     observation = Observation(gain=gain, offset=offset)
     if readout == "observed directly" and factory().force is None:
         calcium = Calcium(learned(torch.tensor(5 * time_step(factory()), dtype=DOUBLE)))
         observation = Observation(calcium, gain=gain, offset=offset, nudge=learned(torch.tensor(0.2, dtype=DOUBLE)))
     network, batch = build(factory, generator, 2, readout=READOUTS[readout], observation=observation)
-    monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", 4)
+    monkeypatch.setattr(local_block, "BLOCK_FRAMES", 4)
     offline = gradients(network, batch, forcing=plan)
     assert_same(gradients(network, batch, online=True, forcing=plan), offline, reached=("observation.gain.raw",))
     monkeypatch.setattr(adjoint, "scan", reference.scan)

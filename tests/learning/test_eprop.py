@@ -15,6 +15,7 @@ from neurotorch.learning import (
     Random,
     Symmetric,
     WarmUp,
+    local_block,
 )
 from neurotorch.learning import eprop as eprop_module
 from neurotorch.network import Layer, Network, Observation
@@ -171,7 +172,7 @@ def test_below_the_top_layer_it_learns_from_the_error_of_its_own_step(generator,
     exact = {name: p.grad.clone() for name, p in network.named_parameters()}
     wanted = own_step_gradient(network, batch, "first")
     for frames in (1, 6, 64):
-        monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", frames)
+        monkeypatch.setattr(local_block, "BLOCK_FRAMES", frames)
         rule_of(network, online=True).compute(batch)
         for name, gradient in wanted.items():
             assert_close(network.layers["first"].get_parameter(name).grad, gradient, name)
@@ -186,7 +187,7 @@ def test_random_feedback_reaches_every_layer_as_if_it_projected_to_the_readout(g
     feedback = Random(seed=3)
     rule_of(network, feedback=feedback).compute(batch)
     offline = {name: p.grad.clone() for name, p in network.named_parameters()}
-    monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", 6)
+    monkeypatch.setattr(local_block, "BLOCK_FRAMES", 6)
     rule_of(network, feedback=Random(seed=3), online=True).compute(batch)
     for name, parameter in network.named_parameters():
         assert_close(parameter.grad, offline[name], name)
@@ -243,7 +244,7 @@ def test_adaptive_feedback_follows_the_readout_and_aligns_with_it(online, genera
 def test_rates_are_kept_through_the_same_traces(way, online, random, monkeypatch):
     task = Task(random, beta=0.4)
     network, penalty = task.network(), FiringRatePenalty(0.1, 7.0)
-    monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", 6)
+    monkeypatch.setattr(local_block, "BLOCK_FRAMES", 6)
     rule_of(network, feedback=way(), online=online).compute(task.batch())
     plain = [p.grad.clone() for p in parameters_of(network)]
     report = rule_of(network, feedback=way(), online=online, penalties=[penalty]).compute(task.batch())
@@ -282,7 +283,7 @@ def test_what_is_carried_does_not_grow_with_the_window(random, monkeypatch):
         sizes.setdefault(window.frames_of_test, []).append(sum(tensor.untyped_storage().nbytes() for tensor in tensors))
 
     monkeypatch.setattr(eprop_module.LocalWindow, "advance", watched)
-    monkeypatch.setattr(eprop_module, "BLOCK_FRAMES", 5)
+    monkeypatch.setattr(local_block, "BLOCK_FRAMES", 5)
     network = Task(random, beta=0.4).network()
     for frames in (20, 400):
         monkeypatch.setattr(eprop_module.LocalWindow, "frames_of_test", frames, raising=False)
@@ -532,3 +533,17 @@ def test_frames_of_several_steps_are_learnt_online(generator):
     rule_of(network, lr=0.0, online=True, update_every=None).compute(batch)
     for name, gradient in wanted.items():
         assert_close(network.get_parameter(name).grad, gradient, name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("options", [{}, {"online": True}, {"feedback": Random()}], ids=["offline", "online", "random"])
+def test_on_a_gpu_it_is_the_same(options, generator):
+    network, batch = deep_network(generator), deep_batch(generator)
+    rule_of(network, **options).compute(batch)
+    wanted = {name: p.grad.clone() for name, p in network.named_parameters()}
+    network.cuda()
+    if "feedback" in options:
+        options = {"feedback": Random()}
+    rule_of(network, **options).compute(Batch(batch.target.cuda(), batch.inputs.cuda()))
+    for name, parameter in network.named_parameters():
+        assert_close(parameter.grad.cpu(), wanted[name], name)
