@@ -30,7 +30,7 @@ MODEL, EXPORT, TEST = (
     "neurotorch/neurons/__init__.py",
     "tests/neurons/test_adaptive_rate.py",
 )
-CONTRACTS = {"test_form", "test_steps", "test_constants", "test_compiled", "test_engine"}
+CONTRACTS = {"test_form", "test_steps", "test_constants", "test_compiled", "test_engine", "test_eprop"}
 
 
 @pytest.fixture(scope="module")

@@ -272,6 +272,26 @@ def test_a_rate_in_hertz_is_one_per_step_over_dt(random):
     assert float(per_step) == pytest.approx(2.0 / 2 * 2 * 0.01**2, rel=1e-12)
 
 
+def test_decays_of_a_readout_that_part_while_they_are_learnt_take_their_traces_along(generator):
+    batch, seed = deep_batch(generator), generator.initial_seed()
+
+    def weights(taus, every):
+        network = deep_network(torch.Generator().manual_seed(seed))
+        readout = network.layers["readout"]
+        readout.neuron = LeakyIntegrator(learned(torch.tensor(taus, dtype=DOUBLE)))
+        rule = rule_of(network, lr=5e-3, online=True, update_every=every)
+        rule.compute(batch)
+        rule.apply()
+        return network.layers["second"].inputs.raw.detach(), readout.neuron.tau_mem.value
+
+    # decays that differ from the start, by next to nothing, are never in one group
+    for every in (1, 4):
+        together, tau = weights([0.01, 0.01], every)
+        apart, _ = weights([0.01, 0.01 * (1 + 1e-13)], every)
+        assert abs(float(tau[0] - tau[1])) > 1e-5
+        assert float((together - apart).norm()) <= 1e-9 * float(apart.norm())
+
+
 def test_what_is_carried_does_not_grow_with_the_window(random, monkeypatch):
     sizes = {}
     carried = eprop_module.LocalWindow.advance
