@@ -139,14 +139,17 @@ class EProp(GradientRule):
 
     def apply(self) -> None:
         """Clip the gradient, step, project; then let the feedback follow the readout."""
-        names = list(self.network.layers)
-        if not isinstance(self.feedback, Symmetric):
-            readout = self.network.connections()[f"{names[-1]}.inputs"]
-            before = readout.weight().detach()
+        if not self.feedback.follows:
             super().apply()
+            return
+        readout = self.network.connections()[f"{list(self.network.layers)[-1]}.inputs"]
+        before = readout.weight().detach()
+        super().apply()
+        if readout.raw.requires_grad and any(p is readout.raw for p in self._trained()):
             self.feedback.follow(self.network, before, readout.weight().detach())
-        else:
-            super().apply()
+
+    def _trained(self) -> list[Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def state_dict(self) -> dict[str, Any]:
         """Return optimizer state, feedback and progress; traces live within a window and are not carried."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,15 @@ class Path(NamedTuple):
 
 
 class Feedback(ABC):
-    """How an error comes back. A feedback belongs to one network, whose rule calls `start` once."""
+    """How an error comes back. A feedback belongs to one network, whose rule calls `start` once.
+
+    Attributes
+    ----------
+    follows
+        Whether it changes with the readout, and so must be told of its steps.
+    """
+
+    follows: ClassVar[bool] = False
 
     @abstractmethod
     def start(self, network: Network) -> None:
@@ -157,6 +165,8 @@ class Adaptive(Random):
     Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, "adaptive e-prop"; Kolen & Pollack 1994,
     doi:10.1109/ICNN.1994.374486.
     """
+
+    follows = True
 
     def __init__(
         self,

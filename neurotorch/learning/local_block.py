@@ -1,4 +1,4 @@
-"""A network over a block of frames, as rules that are local in time see it: layer by layer, linearised."""
+"""A network over a block of frames, as rules that are local in time see it: layer by layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neurotorch.network.network import Network, NetworkRun, NetworkState
 from neurotorch.neurons.base import NeuronModel
 
 BLOCK_FRAMES, BLOCK_ELEMENTS = 128, 1 << 23
-"""Frames of a block between two updates, and the numbers its Jacobians may hold; they bound memory, not the result."""
+"""Frames of an online block, and numbers that the Jacobians in hand may hold; they bound memory, not the result."""
 
 
 class LayerBlock(NamedTuple):
@@ -26,26 +26,41 @@ class LayerBlock(NamedTuple):
 
     Attributes
     ----------
-    jacobian
-        Its inputs are the state, the current, and the constants in `constants`.
+    population
+        Its step, coefficients with their graph to learned constants, and drive.
+    before
+        The fields of the state before every step, ``(time, batch, neuron)`` each.
+    current, emitted
+        ``(time, batch, neuron)``.
     weights
         Effective weights ``(post, pre)`` that end on the layer, with their graph to the parameters.
     activity
         For each of them what it carries, ``(time, batch, pre)``; None where the weight is not learned.
     bias
         The constant current, with its graph; None where it is not learned.
-    constants
-        Coefficients with a graph to learned constants.
-    emitted
-        ``(time, batch, neuron)``.
     """
 
-    jacobian: Jacobian
+    population: Population
+    before: list[Tensor]
+    current: Tensor
+    emitted: Tensor
     weights: list[Tensor]
     activity: list[Tensor | None]
     bias: Tensor | None
-    constants: list[Tensor]
-    emitted: Tensor
+
+    def jacobian(self, piece: slice) -> Jacobian:
+        """Linearise some of the steps; after state and current, the inputs are the coefficients that are learned."""
+        population = self.population._replace(drive=tuple(drive[piece] for drive in self.population.drive))
+        wanted = [leaf.requires_grad for leaf in leaves(population.coefficients)]
+        return local_jacobian(
+            population, [field[piece] for field in self.before], self.current[piece], constants=wanted
+        )
+
+    def learned(self) -> list[Tensor]:
+        """Return what is learned, with its graph: weights, bias, coefficients."""
+        found = [weight for weight, z in zip(self.weights, self.activity, strict=True) if z is not None]
+        found += [] if self.bias is None else [self.bias]
+        return found + [leaf for leaf in leaves(self.population.coefficients) if leaf.requires_grad]
 
 
 class AffineCoefficients(NamedTuple):
@@ -104,7 +119,7 @@ def run_block(
     forcing: Forcing | None,
     weights: Mapping[str, Tensor],
 ) -> tuple[NetworkRun, list[LayerBlock]]:
-    """Run a network over a block of frames without a graph, and linearise every layer around what it did.
+    """Run a network over a block of frames without a graph, and return what each layer did.
 
     `weights` are its present effective weights, with their graph.
     """
@@ -112,24 +127,22 @@ def run_block(
         run = network.run(inputs, state, frames=frames, forcing=forcing, record=True)
     blocks = []
     for index, (name, layer) in enumerate(network.named_layers().items()):
-        links = list(_links(network, index, inputs, state, run))
+        links = _links(network, index, inputs, state, run)
         own = run.runs[index]
         assert own.currents is not None
         before = [
             torch.cat([start[None], after[:-1]])
             for start, after in zip(leaves(state[index].neuron), leaves(own.states), strict=True)
         ]
-        population = population_of(network, name, own.currents, state[index], forcing)
-        coefficients = leaves(population.coefficients)
-        wanted = [leaf.requires_grad for leaf in coefficients]
         blocks.append(
             LayerBlock(
-                local_jacobian(population, before, own.currents, constants=wanted),
+                population_of(network, name, own.currents, state[index], forcing),
+                before,
+                own.currents,
+                own.emitted,
                 [weights[address] for address, _ in links],
                 [activity if weights[address].requires_grad else None for address, activity in links],
                 _learned_bias(layer),
-                [leaf for leaf, need in zip(coefficients, wanted, strict=True) if need],
-                own.emitted,
             )
         )
     return run, blocks
@@ -177,15 +190,15 @@ def block_ends(network: Network, frames: int, samples: int, *, every: int, whole
     """
     if whole:
         return [(frames, False)]
-    block = max(1, min(BLOCK_FRAMES, BLOCK_ELEMENTS // (held_steps(network) * _elements_per_step(network, samples))))
+    block = max(1, min(BLOCK_FRAMES, steps_at_once(network, samples) // held_steps(network)))
     ends = {*range(every, frames, every), frames}
     for start in range(0, frames, every):
         ends |= set(range(start + block, min(start + every, frames), block))
     return [(end, end % every == 0 and end < frames) for end in sorted(ends)]
 
 
-def _elements_per_step(network: Network, samples: int) -> int:
-    """Return how many numbers the Jacobians of one step hold."""
+def steps_at_once(network: Network, samples: int) -> int:
+    """Return how many steps can be linearised together within `BLOCK_ELEMENTS`."""
     total = 0
     for (name, layer), state in zip(network.named_layers().items(), network.initial_state(samples), strict=True):
         current = layer.like().new_zeros(held_steps(network), samples, layer.neurons)
@@ -193,7 +206,7 @@ def _elements_per_step(network: Network, samples: int) -> int:
         fields = len(leaves(population.state))
         constants = sum(leaf.requires_grad for leaf in leaves(population.coefficients))
         total += (fields + 2) * (fields + 1 + constants) * samples * layer.neurons
-    return total
+    return max(1, BLOCK_ELEMENTS // total)
 
 
 def check_layers_pointwise(network: Network) -> None:

@@ -70,7 +70,7 @@ class ThreeFactor(GradientRule):
 
     Notes
     -----
-    A reward may come at the end of a window, so that the window is held in memory and gone through backwards once.
+    A reward may come at the end of a window, so the states of the window are held, and gone through backwards once.
 
     References
     ----------

@@ -292,6 +292,45 @@ def test_decays_of_a_readout_that_part_while_they_are_learnt_take_their_traces_a
         assert float((together - apart).norm()) <= 1e-9 * float(apart.norm())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"feedback": Random}, {"feedback": Random, "online": True}, {"online": True}],
+    ids=["random", "random online", "online"],
+)
+def test_a_long_window_is_linearised_piece_by_piece(options, generator, monkeypatch):
+    network, batch = deep_network(generator), deep_batch(generator)
+    network.observation = Observation(gain=learned(torch.tensor(2.0, dtype=DOUBLE)), steps_per_frame=2)
+    penalties = [FiringRatePenalty(0.1, 3.0)]
+
+    def gradients():
+        given = {name: value() if name == "feedback" else value for name, value in options.items()}
+        rule_of(network, penalties=penalties, **given).compute(batch)
+        return {name: p.grad.clone() for name, p in network.named_parameters()}
+
+    whole = gradients()
+    per_step = local_block.BLOCK_ELEMENTS // local_block.steps_at_once(network, 2)
+    for steps in (1, 7):
+        monkeypatch.setattr(local_block, "BLOCK_ELEMENTS", steps * (per_step + 1))
+        assert local_block.steps_at_once(network, 2) == steps
+        for name, gradient in gradients().items():
+            assert_close(gradient, whole[name], name)
+
+
+@pytest.mark.parametrize("freeze", ["requires_grad", "optimizer"])
+def test_a_frozen_readout_stays_under_adaptive_feedback(freeze, generator):
+    network, batch = deep_network(generator), deep_batch(generator)
+    readout = network.layers["readout"].inputs.raw
+    if freeze == "requires_grad":
+        readout.requires_grad_(False)
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p is not readout], lr=0.1)
+    rule = EProp(network, MeanSquaredError(), optimizer=optimizer, feedback=Adaptive(decay=0.5))
+    weights, matrix = readout.detach().clone(), rule.feedback.matrices["second"].clone()
+    rule.compute(batch)
+    rule.apply()
+    assert torch.equal(readout.detach(), weights)
+    assert torch.equal(rule.feedback.matrices["second"], matrix)
+
+
 def test_what_is_carried_does_not_grow_with_the_window(random, monkeypatch):
     sizes = {}
     carried = eprop_module.LocalWindow.advance
