@@ -12,8 +12,8 @@ from neurotorch.learning.least_squares import warm_start
 from neurotorch.learning.losses import Loss, MeanSquaredError, SummedLoss
 from neurotorch.learning.non_finite import NonFiniteError
 from neurotorch.learning.penalty import Penalty
-from neurotorch.learning.truncated_bptt import TruncatedBPTT
 from neurotorch.learning.three_factor import ThreeFactor, error_through
+from neurotorch.learning.truncated_bptt import TruncatedBPTT
 
 __all__ = [
     "BPTT",
@@ -33,9 +33,9 @@ __all__ = [
     "Random",
     "RatePenalty",
     "SummedLoss",
-    "TruncatedBPTT",
     "Symmetric",
     "ThreeFactor",
+    "TruncatedBPTT",
     "WarmUp",
     "compare_gradients",
     "error_through",
