@@ -12,7 +12,9 @@ from neurotorch.core.trees import leaves, rebuild
 from neurotorch.engine.circuit import Link, Population, Run, check_circuit, drive_at, summed_current
 
 
-def scan(populations: Sequence[Population], links: Sequence[Link], *, record: bool = False) -> tuple[Run, ...]:
+def scan(
+    populations: Sequence[Population], links: Sequence[Link], *, record: bool = False, recompute: bool = False
+) -> tuple[Run, ...]:
     """Run a circuit; gradients are those of autograd through the loop.
 
     Parameters
@@ -23,12 +25,15 @@ def scan(populations: Sequence[Population], links: Sequence[Link], *, record: bo
         Connections between them.
     record
         Whether to keep the states after every step and the currents.
+    recompute
+        Taken for the sake of one signature: autograd keeps its graph all the same.
 
     Returns
     -------
     tuple of Run
         One per population.
     """
+    del recompute
     check_circuit(populations, links)
     steps = populations[0].current.shape[0]
     states: list[Any] = [population.state for population in populations]
