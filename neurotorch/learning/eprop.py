@@ -19,7 +19,7 @@ from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.local_block import block_ends, check_layers_pointwise, held_steps, readout_is_linear
 from neurotorch.learning.local_window import LocalWindow
 from neurotorch.learning.losses import Loss, SummedLoss
-from neurotorch.learning.penalty import Penalty
+from neurotorch.learning.penalty import Penalty, check_penalties, penalised
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
 
@@ -74,6 +74,8 @@ class EProp(GradientRule):
         How the network is forced on the target; by default it is not.
     clip
         Largest norm of the whole gradient; longer ones are scaled down. None leaves them.
+    accumulate
+        Windows per step of the optimizer, see `GradientRule`; not together with `update_every`.
 
     Attributes
     ----------
@@ -105,12 +107,18 @@ class EProp(GradientRule):
         penalties: Sequence[Penalty] = (),
         forcing: ForcingPlan | None = None,
         clip: float | None = None,
+        accumulate: int = 1,
     ) -> None:
-        super().__init__(network, optimizer=optimizer, clip=clip)
-        self.loss, self.online, self.forcing, self.penalties = loss, online, forcing, tuple(penalties)
+        super().__init__(network, optimizer=optimizer, clip=clip, accumulate=accumulate)
+        self.loss, self.online, self.forcing = loss, online, forcing
+        self.penalties = check_penalties(penalties)
         self.feedback = Symmetric() if feedback is None else feedback
         self.update_every = None if update_every is None else check_count("update_every", update_every)
-        self.progress = 0.0
+        if update_every is not None and self.accumulate > 1:
+            raise ValueError(
+                f"`accumulate` is {accumulate} and `update_every` {update_every}: the optimizer is stepped either "
+                "after several windows or several times within one. Give one of them."
+            )
         if update_every is not None and not online:
             raise ValueError("`update_every` is for online e-prop: offline has one update per window. Set online=True.")
         if online and not isinstance(loss, SummedLoss):
@@ -125,72 +133,58 @@ class EProp(GradientRule):
 
     def compute(self, batch: Batch) -> BatchReport:
         """Write the gradient of the loss on `batch` to ``parameter.grad``; online, step at every `update_every`."""
-        self.optimizer.zero_grad(set_to_none=True)
-        frames, samples = batch.target.shape[:2]
-        forcing = None
-        if self.forcing is not None:
-            forcing = Forcing(batch.target, self.forcing.strength(frames, self.progress).to(batch.target))
-        if self.online or not isinstance(self.feedback, Symmetric):
-            data, terms = self._local(batch, frames, samples, forcing)
-        else:
-            data, terms = self._through_graph(batch, frames, samples, forcing)
-        total = data + sum(terms.values())
-        return BatchReport(total, samples, {"data": data, **terms} if terms else {})
+        return self._run(batch, update=True)
 
-    def apply(self) -> None:
+    def gradient(self, batch: Batch) -> BatchReport:
+        """Write the sum of the window's gradients to ``parameter.grad``, without any update."""
+        return self._run(batch, update=False)
+
+    def step(self, where: str = "") -> None:
         """Clip the gradient, step, project; then let the feedback follow the readout."""
         if not self.feedback.follows:
-            super().apply()
+            super().step(where)
             return
         readout = self.network.connections()[f"{list(self.network.layers)[-1]}.inputs"]
         before = readout.weight().detach()
-        super().apply()
-        if readout.raw.requires_grad and any(p is readout.raw for p in self._trained()):
+        super().step(where)
+        held = any(p is readout.raw for group in self.optimizer.param_groups for p in group["params"])
+        if held and readout.raw.requires_grad:
             self.feedback.follow(self.network, before, readout.weight().detach())
 
-    def _trained(self) -> list[Tensor]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
-
     def state_dict(self) -> dict[str, Any]:
-        """Return optimizer state, feedback and progress; traces live within a window and are not carried."""
-        return {**super().state_dict(), "feedback": self.feedback.state_dict(), "progress": self.progress}
+        """Return what gradient rules save, and the feedback; traces live within a window and are not carried."""
+        return {**super().state_dict(), "feedback": self.feedback.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
         super().load_state_dict(state)
         self.feedback.load_state_dict(state["feedback"])
-        self.progress = float(state["progress"])
 
-    def _through_graph(
-        self, batch: Batch, frames: int, samples: int, forcing: Forcing | None
-    ) -> tuple[float, dict[str, float]]:
+    def _run(self, batch: Batch, *, update: bool) -> BatchReport:
+        self.check_batch(batch)
+        self.zero_grad()
+        forcing = self.forcing_of(self.forcing, batch)
+        if not self.online and isinstance(self.feedback, Symmetric):
+            return self._through_graph(batch, forcing)
+        return self._local(batch, forcing, update=update)
+
+    def _through_graph(self, batch: Batch, forcing: Forcing | None) -> BatchReport:
         """Take the gradient of the whole window by the engine's reverse scan."""
-        run = self.network.run(
-            batch.inputs,
-            self.network.initial_state(samples),
-            frames=frames,
-            forcing=forcing,
-            record=bool(self.penalties),
-            detach_recurrent=True,
-        )
+        frames, samples = batch.target.shape[:2]
+        start = self.network.initial_state(samples)
+        run = self.network.run(batch.inputs, start, frames=frames, forcing=forcing, detach_recurrent=True)
         data = self.loss(run.output, batch.target)
-        terms = {penalty.name: penalty(self.network, run) for penalty in self.penalties}
-        torch.stack([data, *terms.values()]).sum().backward()
-        return float(data.detach()), {name: float(term.detach()) for name, term in terms.items()}
+        loss, terms = penalised(data, self.penalties, network=self.network, run=run)
+        self.backward(loss)
+        return BatchReport(float(loss.detach()), samples, terms)
 
-    def _local(
-        self, batch: Batch, frames: int, samples: int, forcing: Forcing | None
-    ) -> tuple[float, dict[str, float]]:
+    def _local(self, batch: Batch, forcing: Forcing | None, *, update: bool) -> BatchReport:
         """Take it by local traces, block by block; offline the window is one block."""
-        below = range(len(self.network.layers) - 1)
-        filtered: Sequence[int] = ()
-        if self._linear:
-            filtered = below[-1:] if isinstance(self.feedback, Symmetric) else below
-        rated = {name for penalty in self._rate_penalties() for name in penalty.rated(self.network)}
-        window = LocalWindow(self.network, samples, filtered=filtered, rated=sorted(rated))
+        frames, samples = batch.target.shape[:2]
+        window = self._window(samples)
         data = torch.zeros((), dtype=torch.float64)
         start = 0
-        for stop, update in block_ends(
+        for stop, ends in block_ends(
             self.network, frames, samples, every=self.update_every or frames, whole=not self.online
         ):
             piece = slice(start, stop)
@@ -205,19 +199,29 @@ class EProp(GradientRule):
             window.gather_rates()
             if stop < frames:
                 window.advance()
-            if update or stop == frames:
+            if stop == frames or (ends and update):
                 self._learn_from_rates(window, frames, samples)
                 window.write()
-            if update:
-                self._check_finite(stop)
-                self.apply()
-                self.optimizer.zero_grad(set_to_none=True)
+            if ends and update:
+                self.step(f"at the update after frame {stop} of a window of {frames}")
+                self.zero_grad()
                 window.refresh()
             start = stop
-        return float(data), {
+        terms = {
             penalty.name: float(penalty.of_rates(self.network, self._mean_rates(penalty, window)))
             for penalty in self._rate_penalties()
         }
+        total = float(data) + sum(terms.values())
+        return BatchReport(total, samples, {"data": float(data), **terms} if terms else {})
+
+    def _window(self, samples: int) -> LocalWindow:
+        """Return a window at rest that keeps the traces which feedback and penalties need."""
+        below = range(len(self.network.layers) - 1)
+        filtered: Sequence[int] = ()
+        if self._linear:
+            filtered = below[-1:] if isinstance(self.feedback, Symmetric) else below
+        rated = {name for penalty in self._rate_penalties() for name in penalty.rated(self.network)}
+        return LocalWindow(self.network, samples, filtered=filtered, rated=sorted(rated))
 
     def _error(self, output: Tensor, target: Tensor, start: int, frames: int) -> tuple[Tensor, Tensor]:
         """Return what a block adds to the loss, and its gradient by the output."""
@@ -258,13 +262,4 @@ class EProp(GradientRule):
                     f"The penalty {penalty.name!r} is not a function of mean rates (it has no `of_rates`): online, or "
                     "with random feedback, e-prop takes penalties such as FiringRatePenalty. Use online=False and "
                     "Symmetric() for others."
-                )
-
-    def _check_finite(self, frame: int) -> None:
-        """Raise if a gradient that is about to be applied within a window is not finite."""
-        for name, parameter in self.network.named_parameters():
-            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad.sum())):
-                raise FloatingPointError(
-                    f"The gradient of `{name}` is not finite at frame {frame} of the window: lower the learning rate, "
-                    "or clip the gradients."
                 )

@@ -17,7 +17,6 @@ from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.local_block import check_layers_pointwise, held_steps
 from neurotorch.learning.local_window import LocalWindow
 from neurotorch.learning.losses import Loss
-from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
 
 Modulator = Callable[[Tensor, Batch], Tensor | Mapping[str, Tensor]]
@@ -62,6 +61,8 @@ class ThreeFactor(GradientRule):
         How the network is forced on the target; by default it is not.
     clip
         Largest norm of the whole change; larger ones are scaled down. None leaves them.
+    accumulate
+        Batches per step of the optimizer, see `GradientRule`.
 
     Attributes
     ----------
@@ -88,23 +89,22 @@ class ThreeFactor(GradientRule):
         baseline: float | None = None,
         forcing: ForcingPlan | None = None,
         clip: float | None = None,
+        accumulate: int = 1,
     ) -> None:
-        super().__init__(network, optimizer=optimizer, clip=clip)
+        super().__init__(network, optimizer=optimizer, clip=clip, accumulate=accumulate)
         if not callable(modulator):
             raise TypeError(f"`modulator` is {modulator!r}, but it must be a function of output and batch.")
         self.modulator, self.loss, self.forcing = modulator, loss, forcing
         self.baseline = None if baseline is None else check_fraction("baseline", baseline)
         self.means: dict[str, float] = {}
-        self.progress = 0.0
         check_layers_pointwise(network)
 
     def compute(self, batch: Batch) -> BatchReport:
         """Write minus the change that the batch asks for to ``parameter.grad``."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.check_batch(batch)
+        self.zero_grad()
         frames, samples = batch.target.shape[:2]
-        forcing = None
-        if self.forcing is not None:
-            forcing = Forcing(batch.target, self.forcing.strength(frames, self.progress).to(batch.target))
+        forcing = self.forcing_of(self.forcing, batch)
         window = LocalWindow(self.network, samples)
         run = window.run(batch.inputs, frames=frames, forcing=forcing)
         with torch.no_grad():
@@ -125,15 +125,21 @@ class ThreeFactor(GradientRule):
         loss = -modulation if self.loss is None else float(self.loss(run.output, batch.target))
         return BatchReport(loss, samples, {"modulator": modulation})
 
+    def gradient(self, batch: Batch) -> BatchReport:
+        """Write the same to ``parameter.grad``, and leave the baselines as they are."""
+        kept = dict(self.means)
+        report = self.compute(batch)
+        self.means = kept
+        return report
+
     def state_dict(self) -> dict[str, Any]:
-        """Return optimizer state, baselines and progress."""
-        return {**super().state_dict(), "means": dict(self.means), "progress": self.progress}
+        """Return what gradient rules save, and the baselines."""
+        return {**super().state_dict(), "means": dict(self.means)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
         super().load_state_dict(state)
         self.means = {name: float(mean) for name, mean in state["means"].items()}
-        self.progress = float(state["progress"])
 
     def _baseline(self, name: str, mean: float) -> float:
         """Return what is subtracted from the modulator of a layer now, and learn of the batch's `mean`."""

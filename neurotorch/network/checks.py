@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurotorch.core.trees import leaves
 from neurotorch.engine import Run
 from neurotorch.neurons.base import NeuronModel
 
@@ -58,7 +59,10 @@ def check_inputs_finite(inputs: Tensor) -> None:
 
 
 def check_activity_finite(name: str, run: Run) -> None:
-    """Raise if the layer `name` emitted or showed a value that is not finite."""
+    """Raise if the layer `name` emitted or showed a value that is not finite, or ended in a state with NaN.
+
+    A neuron whose potential is NaN does not spike: without a look at its state it would only seem silent.
+    """
     for kind, tensor in (("emitted", run.emitted), ("showed", run.seen)):
         finite = torch.isfinite(tensor)
         if not bool(finite.all()):
@@ -66,4 +70,11 @@ def check_activity_finite(name: str, run: Run) -> None:
             raise FloatingPointError(
                 f"Layer {name!r} {kind} a value that is not finite at step {step} (sample {sample}, neuron {neuron}): "
                 "its activity has exploded. Lower the spectral radius or the learning rate."
+            )
+    for leaf in leaves(run.state):
+        if bool(torch.isnan(leaf).any()):
+            sample, neuron = (int(i) for i in torch.nonzero(torch.isnan(leaf))[0])
+            raise FloatingPointError(
+                f"Layer {name!r} ended in a state with NaN (sample {sample}, neuron {neuron}): a weight or constant is "
+                "NaN, or its activity has exploded. Lower the spectral radius or the learning rate."
             )

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from neurotorch import learning
 from neurotorch.connections import Connection, Dale, Projected, Square
 from neurotorch.data import Batch
-from neurotorch.learning import BPTT, LearningRule, MeanSquaredError, TruncatedBPTT, WarmUp
+from neurotorch.learning import BPTT, EProp, LearningRule, MeanSquaredError, ThreeFactor, TruncatedBPTT, WarmUp
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import FiringRate, WilsonCowan, learned
 
@@ -86,7 +87,28 @@ CASES: dict[str, RuleCase] = {
             network, MeanSquaredError(), optimizer=optimizer(network), k1=4, k2=7, forcing=WarmUp(2), clip=1.0
         )
     ),
+    "EProp": RuleCase(
+        lambda network, optimizer: EProp(
+            network,
+            MeanSquaredError(),
+            optimizer=optimizer(network),
+            online=True,
+            update_every=5,
+            forcing=WarmUp(2),
+            clip=1.0,
+        )
+    ),
+    "ThreeFactor": RuleCase(
+        lambda network, optimizer: ThreeFactor(
+            network, closeness, optimizer=optimizer(network), baseline=0.5, forcing=WarmUp(2), clip=1.0
+        )
+    ),
 }
+
+
+def closeness(output: Tensor, batch: Batch) -> Tensor:
+    """Return a reward ``(frame, batch)``."""
+    return -(output - batch.target).square().mean(-1)
 
 
 def discover() -> list[type[LearningRule]]:

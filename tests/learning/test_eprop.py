@@ -12,6 +12,7 @@ from neurotorch.learning import (
     EProp,
     FiringRatePenalty,
     MeanSquaredError,
+    NonFiniteError,
     Random,
     Symmetric,
     WarmUp,
@@ -574,9 +575,27 @@ def test_a_gradient_that_is_not_finite_stops_before_it_is_applied(generator):
     network, batch = deep_network(generator), deep_batch(generator)
     batch.target[7] = torch.inf
     rule = rule_of(network, online=True, update_every=4)
-    with pytest.raises(FloatingPointError, match="is not finite at frame 8 of the window"):
+    with pytest.raises(NonFiniteError, match="NaN or infinite.*at the update after frame 8 of a window"):
         rule.compute(batch)
     assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+def test_gradients_are_taken_without_the_updates_inside_a_window(generator):
+    network, batch = deep_network(generator), deep_batch(generator)
+    rule = rule_of(network, online=True, update_every=4)
+    before = [p.detach().clone() for p in network.parameters()]
+    rule.gradient(batch)
+    assert rule.steps == 0
+    assert all(torch.equal(p, kept) for p, kept in zip(network.parameters(), before, strict=True))
+    found = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    rule_of(network, online=True).gradient(batch)
+    for name, gradient in found.items():
+        assert_close(network.get_parameter(name).grad, gradient, name)
+
+
+def test_either_several_windows_per_update_or_several_updates_per_window(generator):
+    with pytest.raises(ValueError, match="`accumulate` is 2 and `update_every` 4.*Give one of them"):
+        rule_of(deep_network(generator), online=True, update_every=4, accumulate=2)
 
 
 def test_frames_of_several_steps_are_learnt_online(generator):

@@ -232,7 +232,7 @@ class TestMemory:
         # scalars that wait for the garbage collector are all that may differ
         assert abs(needed["truncated", 240] - needed["truncated", 40]) < 1000
         assert needed["truncated", 240] > 5000
-        assert needed["full", 240] > 4 * needed["full", 40]
+        assert needed["full", 240] > 3 * needed["full", 40]  # the buffers of products do not grow
 
     def test_what_is_saved_for_one_backward_pass_does_not_grow_either(self, generator):
         network = closed_loop(generator)

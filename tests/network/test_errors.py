@@ -199,3 +199,11 @@ def test_a_run_that_cannot_be_is_refused(case):
 def test_mixed_dtypes_are_refused_with_both_their_names(case):
     with pytest.raises(TypeError, match=r"float64.*float32|float32.*float64"):
         DTYPES[case]()
+
+
+def test_a_spiking_layer_with_a_weight_that_is_nan_is_not_merely_silent():
+    network = Network({"cortex": Layer(LIF(), 4, recurrent=Connection(4, 4))}, dt=0.001)
+    with torch.no_grad():
+        network.layers["cortex"].recurrent.raw[1, 2] = torch.nan
+    with pytest.raises(FloatingPointError, match=r"'cortex' ended in a state with NaN \(sample 0, neuron 1\)"):
+        network(torch.ones(5, 1, 4))
