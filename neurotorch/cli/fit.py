@@ -59,6 +59,14 @@ def _add_training(parser: Parser) -> None:
     group.add_argument("--protocol", choices=("held-out", "literature"), default="held-out", help="(%(default)s)")
     group.add_argument("--held-out", type=float, metavar="F", help=f"fraction of time kept for the score ({HELD_OUT})")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (%(default)s)")
+    start = group.add_mutually_exclusive_group()
+    start.add_argument("--warm-start", action="store_true", help="start by least squares (done where the model allows)")
+    start.add_argument("--no-warm-start", action="store_true", help="start at random and train by a rule")
+    group.add_argument(
+        "--rule",
+        choices=("bptt", "eprop", "none"),
+        help="what trains after the start (none after a warm start, bptt after a random one)",
+    )
     group.add_argument("--epochs", type=int, metavar="N", help="at most so many epochs")
     group.add_argument(
         "--seconds", type=float, metavar="S", help="at most so many seconds to find the number of epochs"

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +87,8 @@ def _keep_settings(file: Path, settings: Mapping[str, Any]) -> None:
 
 def _settings(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     """Return what the numbers of a fit depend on, flat, as JSON has it."""
+    from neurotorch.runs.same_fit import plan_json
+
     provenance = task.recording.provenance
     return {
         "protocol": args.protocol,
@@ -98,5 +99,5 @@ def _settings(args: argparse.Namespace, task: Task) -> dict[str, Any]:
         "dt": task.recording.dt,
         "neurons": len(task.recording.neurons),
         **task.blueprint.to_json(),
-        **asdict(task.plan),
+        **plan_json(task.plan),
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = 0.2
 RECORDING = ("axes", "dt", "key", "inputs_key")
+START = ("warm_start", "no_warm_start", "rule")
 PLAN = ("epochs", "seconds", "learning_rate", "warm_up", "free", "batch_size")
 
 Plan = TypeVar("Plan", "TrainingPlan", "LiteraturePlan")
@@ -36,6 +37,9 @@ def check_usage(args: argparse.Namespace) -> None:
         _refuse(args, RECORDING, "without PATH, since the recording is then simulated")
     if args.protocol == "literature":
         _refuse(args, ("held_out",), "under --protocol literature, which holds nothing out")
+        _refuse(args, START, "under --protocol literature, which has a start and a rule of its own")
+    elif args.no_warm_start and args.rule == "none":
+        raise UsageError("--no-warm-start with --rule none would fit nothing: leave out one of them")
 
 
 def task_of(args: argparse.Namespace) -> Task:
@@ -51,8 +55,9 @@ def task_of(args: argparse.Namespace) -> Task:
 
     if args.path is None:
         return _demo_task(args)
-    plan = _plan(LiteraturePlan(), args) if args.protocol == "literature" else _plan(TrainingPlan(), args)
     blueprint = _blueprint(Blueprint(), args)
+    literature = args.protocol == "literature"
+    plan = _plan(LiteraturePlan(), args) if literature else _training(TrainingPlan(), blueprint, args)
     recording = read(args.path, dt=args.dt, axes=args.axes, key=args.key, inputs_key=args.inputs_key)
     return Task(_alive(recording, args), blueprint, plan)
 
@@ -66,13 +71,15 @@ def _demo_task(args: argparse.Namespace) -> Task:
     from neurotorch.runs import LiteraturePlan
     from neurotorch.runs.demo import demo_blueprint, demo_plan, demo_recording
 
-    plan = _plan(LiteraturePlan(), args) if args.protocol == "literature" else _plan(demo_plan(), args)
     demo = demo_recording(seed=args.seed)
-    return Task(_alive(demo.recording, args), _blueprint(demo_blueprint(demo), args), plan, demo)
+    blueprint = _blueprint(demo_blueprint(demo), args)
+    literature = args.protocol == "literature"
+    plan = _plan(LiteraturePlan(), args) if literature else _training(demo_plan(), blueprint, args)
+    return Task(_alive(demo.recording, args), blueprint, plan, demo)
 
 
 def _refuse(args: argparse.Namespace, names: tuple[str, ...], where: str) -> None:
-    given = [option(name) for name in names if getattr(args, name) is not None]
+    given = [option(name) for name in names if getattr(args, name) not in (None, False)]
     if given:
         raise UsageError(f"{', '.join(given)} {'does' if len(given) == 1 else 'do'} nothing {where}")
 
@@ -99,6 +106,25 @@ def _plan(plan: Plan, args: argparse.Namespace) -> Plan:
     _refuse(args, tuple(name for name in PLAN if name not in has), f"under --protocol {args.protocol}")
     given = {name: value for name in PLAN if (value := getattr(args, name)) is not None}
     return dataclasses.replace(plan, **given)
+
+
+def _training(plan: TrainingPlan, blueprint: Blueprint, args: argparse.Namespace) -> TrainingPlan:
+    """Return the plan with the start and the rule that are asked for; the options of training need a rule."""
+    from neurotorch.runs import rule_named
+
+    plan = _plan(plan, args)
+    if args.warm_start or args.no_warm_start:
+        plan = dataclasses.replace(plan, warm_start=bool(args.warm_start))
+    if args.rule is not None:
+        plan = dataclasses.replace(plan, rule=None if args.rule == "none" else rule_named(args.rule))
+    start = plan.start(blueprint)
+    if start is None and args.rule == "none":
+        from neurotorch.runs import WarmStart
+
+        raise UsageError(f"--rule none would fit nothing: {WarmStart.refusal(blueprint)}")
+    if plan.rule_after(start) is None:
+        _refuse(args, PLAN, "after a warm start without a rule: add --rule bptt, or --no-warm-start")
+    return plan
 
 
 def _alive(recording: Recording, args: argparse.Namespace) -> Recording:

@@ -127,6 +127,26 @@ class MultiTimescaleRate(NeuronModel):
         tau = dt * torch.tensor([1.5, 2.5, 5.0, 12.0, 40.0])
         return cls(learned(own), tau, tau_trace=learned(torch.full((neurons,), 2 * dt)))
 
+    @classmethod
+    def with_timescales(
+        cls, dt: float, neurons: int, *, filters: Sequence[float], trace: float, transfer: Transfer
+    ) -> Self:
+        """Return units whose filter weights are learned for each neuron and start at zero.
+
+        Parameters
+        ----------
+        dt
+            Seconds of a step.
+        neurons
+            How many.
+        filters, trace
+            Time constants in steps, each at least 1.
+        transfer
+            ``phi``.
+        """
+        own = torch.zeros(len(filters), neurons)
+        return cls(learned(own), dt * torch.tensor(filters), tau_trace=dt * trace, transfer=transfer)
+
     @torch.no_grad()
     def fit_alone(self, segments: Sequence[Tensor], dt: float) -> None:
         """Set the weights of the filters by ridge regression of every frame on the filters of the frames before.

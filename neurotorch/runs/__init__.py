@@ -7,7 +7,8 @@ from neurotorch.runs.fit import Fit, fit
 from neurotorch.runs.folder import LoadedRun, RunFolder, load, save
 from neurotorch.runs.literature import LiteratureFit, LiteraturePlan, fit_literature
 from neurotorch.runs.report import table
-from neurotorch.runs.training_plan import TrainingPlan
+from neurotorch.runs.training_plan import TrainingPlan, rule_named
+from neurotorch.runs.warm_start import WarmStart
 
 __all__ = [
     "Blueprint",
@@ -18,6 +19,7 @@ __all__ = [
     "LoadedRun",
     "RunFolder",
     "TrainingPlan",
+    "WarmStart",
     "ablate",
     "demo_blueprint",
     "demo_plan",
@@ -28,6 +30,7 @@ __all__ = [
     "neuron_named",
     "neuron_names",
     "recovery",
+    "rule_named",
     "save",
     "table",
 ]

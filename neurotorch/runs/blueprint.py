@@ -85,11 +85,17 @@ class Blueprint:
             "spectral_radius": self.spectral_radius,
         }
 
-    def build(self, train: Recording, *, seed: int, connected: bool = True) -> Network:
-        """Return a network for `train`: every number it starts from comes from there and from `seed`."""
+    def build(
+        self, train: Recording, *, seed: int, connected: bool = True, units: NeuronModel | None = None
+    ) -> Network:
+        """Return a network for `train`: every number it starts from comes from there and from `seed`.
+
+        `units` are neurons made already, in place of those that the model makes for a recording.
+        """
         count, dt = train.activity.shape[1], train.dt / self.steps
-        model = self.neuron.for_frames(dt, count)
-        if self.steps == 1 and model.limits() is None:  # the unit of the recording is the neuron's own
+        model = self.neuron.for_frames(dt, count) if units is None else units
+        # the unit of the recording is the neuron's own
+        if units is None and self.steps == 1 and model.limits() is None:
             activity = torch.from_numpy(train.activity.copy()).float()
             model.fit_alone([activity[start:stop] for start, stop in train.segments()], dt)
         recurrent = self._recurrent(count, seed) if connected else None

@@ -106,7 +106,16 @@ def demo_plan() -> TrainingPlan:
 
     Decay and patience were chosen on the validation part of seed 0.
     """
-    return TrainingPlan(warm_up=24, free=8, batch_size=64, epochs=40, patience=12, learning_rate=5e-3, weight_decay=0.1)
+    return TrainingPlan(
+        warm_start=False,
+        warm_up=24,
+        free=8,
+        batch_size=64,
+        epochs=40,
+        patience=12,
+        learning_rate=5e-3,
+        weight_decay=0.1,
+    )
 
 
 def recovery(demo: Demo, network: Network) -> dict[str, Any]:

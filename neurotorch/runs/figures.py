@@ -27,7 +27,7 @@ TRACE_HORIZON = 4
 
 def held_out_figures(fit: Fit) -> dict[str, Figure]:
     """Return the figures of a fit, by file name."""
-    from neurotorch.plotting import plot_held_out, plot_learning, plot_traces
+    from neurotorch.plotting import plot_held_out, plot_traces
 
     recording = fit.recording
     horizon = max(h for h in HORIZONS if h <= TRACE_HORIZON)
@@ -43,15 +43,25 @@ def held_out_figures(fit: Fit) -> dict[str, Figure]:
         model_label=f"forecast {horizon} frames ahead",
         quantity="activity (s.d. of training)",
     )
-    learning = plot_learning(
-        fit.trained.histories["choose"].to_frame(),
-        scores=[name for name in fit.trained.histories["choose"].to_frame().columns if name.startswith("validation")],
-        score_label="validation R²",
-        best_epoch=fit.trained.best_epoch,
-    )
     horizons = plot_held_out(fit.held_out.to_json(), dt=recording.dt)
-    figures = {"traces": traces[0].figure, "learning": learning[0].figure, "horizons": horizons[0].figure}
-    return {**figures, **weight_figure(fit.network)}  # type: ignore[dict-item]
+    figures = {"traces": traces[0].figure, "horizons": horizons[0].figure}
+    return {**figures, **_learning_figure(fit), **weight_figure(fit.network)}  # type: ignore[dict-item]
+
+
+def _learning_figure(fit: Fit) -> dict[str, Figure]:
+    """Return the learning curve, if a rule trained."""
+    from neurotorch.plotting import plot_learning
+
+    if "choose" not in fit.trained.histories:
+        return {}
+    history = fit.trained.histories["choose"].to_frame()
+    axes = plot_learning(
+        history,
+        scores=[name for name in history.columns if name.startswith("validation")],
+        score_label="validation R²",
+        best_epoch=fit.trained.best_epoch or None,
+    )
+    return {"learning": axes[0].figure}  # type: ignore[dict-item]
 
 
 def literature_figures(fit: LiteratureFit) -> dict[str, Figure]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurotorch.core.checks import check_fraction
 from neurotorch.core.storage import has_state
 from neurotorch.data import Recording
-from neurotorch.evaluation import HeldOut, evaluate_held_out, fit_baselines
+from neurotorch.evaluation import Baseline, HeldOut, evaluate_held_out, fit_baselines
 from neurotorch.evaluation.network_forecaster import NetworkForecaster
 from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint
@@ -21,10 +22,12 @@ from neurotorch.runs.same_fit import check_same_fit
 from neurotorch.runs.training_plan import (
     CHECKPOINT_SECONDS,
     VALIDATION,
+    Rule,
     TrainingPlan,
     raise_if_interrupted,
     validation_score,
 )
+from neurotorch.runs.warm_start import NEVER_ZERO, Choice, Setting, fit_one_step
 from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
@@ -37,7 +40,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, the histories of its phases, and why and after how many seconds training stopped."""
+    """A trained network, the histories of its phases, and why and after how many seconds training stopped.
+
+    There is no history, and `stopped_by` is empty, where no rule trained; `best_epoch` is 0 where a rule did not
+    improve on the warm start.
+    """
 
     network: Network
     histories: Mapping[str, History]
@@ -62,6 +69,8 @@ class Fit:
         The score on held-out time.
     blueprint, plan, seed
         What it was made with.
+    choice
+        What the warm start chose, None for a random start.
     """
 
     recording: Recording
@@ -72,6 +81,7 @@ class Fit:
     blueprint: Blueprint
     plan: TrainingPlan
     seed: int
+    choice: Choice | None = None
 
     @property
     def network(self) -> Network:
@@ -85,7 +95,7 @@ class Fit:
             "start": self.start,
             "seed": self.seed,
             "blueprint": self.blueprint.to_json(),
-            "plan": asdict(self.plan),
+            "plan": self.plan.to_json(),
         }
 
     def stored(self) -> Recording:
@@ -101,7 +111,7 @@ class Fit:
             for name, trained in (("connected", self.trained), ("without_connections", self.unconnected))
             for phase, history in trained.histories.items()
         ]
-        return pd.concat(tables, ignore_index=True)
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["epoch", "network", "phase"])
 
     def report(self) -> dict[str, Any]:
         """Return the content of ``report.json``."""
@@ -119,6 +129,7 @@ def fit(
     plan: TrainingPlan = TrainingPlan(),
     held_out: float = 0.2,
     seed: int = 0,
+    baselines: Sequence[Baseline] | None = None,
     checkpoints: Path | None = None,
     callbacks: Iterable[Callback] = (),
 ) -> Fit:
@@ -136,6 +147,8 @@ def fit(
         Fraction of the time, at the end, that is kept for the score. Nothing is fitted to it or chosen on it.
     seed
         Of everything that is drawn.
+    baselines
+        What the network is held against; all of the standard ones by default.
     checkpoints
         Folder for checkpoints; if it holds those of an interrupted fit of the same, that fit is continued.
     callbacks
@@ -153,63 +166,88 @@ def fit(
     training = scaled.window(0, start)
     if checkpoints is not None:
         check_same_fit(checkpoints, training, blueprint=blueprint, plan=plan, seed=seed)
-    trained = _train(training, blueprint, plan, seed, True, checkpoints, callbacks)
-    unconnected = _train(training, blueprint, plan, seed, False, checkpoints, callbacks)
+    started = time.perf_counter()
+    start_plan = plan.start(blueprint)
+    choice = None
+    if start_plan is not None:
+        logger.info("choosing time scales and penalties of the warm start by cross-validation")
+        choice = start_plan.choose(training, blueprint, seed=seed)
+    maker = _Maker(blueprint, plan, seed, choice, plan.rule_after(start_plan))
+    trained = _train(training, maker, True, checkpoints, callbacks, time.perf_counter() - started)
+    unconnected = _train(training, maker, False, checkpoints, callbacks, 0.0)
     logger.info("fitting the baselines")
     score = evaluate_held_out(
         scaled,
         start,
         forecaster=NetworkForecaster(trained.network),
-        baselines=fit_baselines(training),
+        baselines=fit_baselines(training, baselines),
         without_connections=NetworkForecaster(unconnected.network),
         seed=seed,
     )
-    return Fit(scaled, start, trained, unconnected, score, blueprint, plan, seed)
+    return Fit(scaled, start, trained, unconnected, score, blueprint, plan, seed, choice)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """How networks are made: all that does not change between the trainings of one fit."""
+
+    blueprint: Blueprint
+    plan: TrainingPlan
+    seed: int
+    choice: Choice | None
+    rule: Rule | None
+
+    def network(self, train: Recording, *, connected: bool) -> Network:
+        """Return a network as training finds it."""
+        if self.choice is None:
+            return self.blueprint.build(train, seed=self.seed, connected=connected)
+        least = NEVER_ZERO if self.rule is not None else 0.0
+        settings: list[Setting] = [self.choice.setting]
+        fitted = fit_one_step(train, self.blueprint, settings, seed=self.seed, connected=connected, least=least)
+        return next(fitted)[1]
 
 
 def _train(
     training: Recording,
-    blueprint: Blueprint,
-    plan: TrainingPlan,
-    seed: int,
+    maker: _Maker,
     connected: bool,
     checkpoints: Path | None,
     callbacks: Iterable[Callback],
+    seconds: float,
 ) -> Trained:
     """Train on the inner part until validation no longer improves, then as long on all of the training time."""
+    plan, began = maker.plan, time.perf_counter()
+    if maker.rule is None:
+        network = maker.network(training, connected=connected)
+        return Trained(network, {}, seconds + time.perf_counter() - began, "", None)
     kind = "network" if connected else "without_connections"
     folder = None if checkpoints is None else checkpoints / kind
     inner, _ = training.split(plan.validation)
+    validation = (training, inner.frames)
     stopping = EarlyStopping(VALIDATION, higher_is_better=True, patience=plan.patience, seconds=plan.seconds)
-    chosen = _Training(inner, blueprint, plan, seed, connected, None if folder is None else folder / "choose")
-    first = chosen.run(plan.epochs, [stopping, *callbacks], validation=(training, inner.frames))
+    chosen = _Training(inner, maker, connected, None if folder is None else folder / "choose")
+    before = None if maker.choice is None else validation_score(chosen.network, validation)
+    first = chosen.run(plan.epochs, [stopping, *callbacks], validation=validation)
+    histories, seconds = {"choose": first.history}, seconds + first.elapsed
+    if before is not None and (stopping.best is None or stopping.best <= before):
+        network = maker.network(training, connected=connected)
+        return Trained(network, histories, seconds, first.stopped_by or "", 0)
     if not plan.refit or not stopping.best_epoch:
-        return Trained(
-            chosen.network, {"choose": first.history}, first.elapsed, first.stopped_by or "", stopping.best_epoch
-        )
-    whole = _Training(training, blueprint, plan, seed, connected, None if folder is None else folder / "refit")
+        return Trained(chosen.network, histories, seconds, first.stopped_by or "", stopping.best_epoch)
+    whole = _Training(training, maker, connected, None if folder is None else folder / "refit")
     second = whole.run(stopping.best_epoch, list(callbacks))
-    histories = {"choose": first.history, "refit": second.history}
-    return Trained(
-        whole.network, histories, first.elapsed + second.elapsed, first.stopped_by or "", stopping.best_epoch
-    )
+    histories["refit"] = second.history
+    return Trained(whole.network, histories, seconds + second.elapsed, first.stopped_by or "", stopping.best_epoch)
 
 
 class _Training:
     """One training run: a fresh network, its rule and its loader."""
 
-    def __init__(
-        self,
-        train: Recording,
-        blueprint: Blueprint,
-        plan: TrainingPlan,
-        seed: int,
-        connected: bool,
-        folder: Path | None,
-    ) -> None:
-        self.network = blueprint.build(train, seed=seed, connected=connected)
-        self.rule = plan.rule(self.network, plan.frames(train)[0])
-        self.loader = plan.loader(train, seed=seed)
+    def __init__(self, train: Recording, maker: _Maker, connected: bool, folder: Path | None) -> None:
+        assert maker.rule is not None
+        self.network = maker.network(train, connected=connected)
+        self.rule = maker.plan.build_rule(maker.rule, self.network, maker.plan.frames(train)[0])
+        self.loader = maker.plan.loader(train, seed=maker.seed)
         self.folder = folder
 
     def run(

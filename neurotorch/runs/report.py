@@ -21,6 +21,7 @@ from neurotorch.evaluation import (
 from neurotorch.evaluation.network_forecaster import NetworkForecaster
 from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint, name_of
+from neurotorch.runs.training_plan import rule_name
 
 if TYPE_CHECKING:
     from neurotorch.runs.fit import Fit
@@ -30,18 +31,21 @@ if TYPE_CHECKING:
 def held_out_report(fit: Fit) -> dict[str, Any]:
     """Return the report of a fit that was scored on held-out time."""
     target, forecast = _one_ahead(fit.recording, fit.start, fit.network)
+    rule = fit.plan.rule_after(fit.plan.start(fit.blueprint))
     return {
         "protocol": "held-out",
         "recording": recording_part(fit.recording),
         "network": network_part(fit.network, fit.blueprint),
         "training": {
-            "rule": "bptt",
-            "epochs": len(fit.trained.histories["choose"]),
+            "start": "random" if fit.choice is None else "least squares",
+            "rule": None if rule is None else rule_name(rule),
+            "epochs": sum(len(history) for name, history in fit.trained.histories.items() if name == "choose"),
             "best_epoch": fit.trained.best_epoch,
             "seconds": fit.trained.seconds,
             "seconds_without_connections": fit.unconnected.seconds,
             "seed": fit.seed,
             "stopped_by": fit.trained.stopped_by,
+            "warm_start": None if fit.choice is None else fit.choice.to_json(),
         },
         "p_var": {
             "of": "held-out forecasts one frame ahead",

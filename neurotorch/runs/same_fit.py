@@ -38,7 +38,7 @@ def check_same_fit(
         **blueprint.to_json(),
         "dale": None if dale is None else _sha256(dale.signs.cpu().numpy()) + str(dale.magnitude),
         "mask": None if mask is None else _sha256(np.asarray(mask)),
-        **asdict(plan),
+        **plan_json(plan),
     }
     if not (folder / FIT).exists():
         save_json(folder / FIT, settings)
@@ -50,6 +50,13 @@ def check_same_fit(
             f"The checkpoints in {folder} are of another fit, which differs in {', '.join(other)}: continue that with "
             "the arguments it was begun with, or give another folder."
         )
+
+
+def plan_json(plan: TrainingPlan | LiteraturePlan) -> dict[str, Any]:
+    """Return a plan as plain values."""
+    from neurotorch.runs.training_plan import TrainingPlan
+
+    return plan.to_json() if isinstance(plan, TrainingPlan) else asdict(plan)
 
 
 def _sha256(*parts: Any) -> str:

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from neurotorch.core.checks import check_count, check_fraction, check_positive
+from neurotorch import learning
+from neurotorch.core.checks import check_count, check_fraction, check_positive, nearest
 from neurotorch.core.seeds import torch_generator
 from neurotorch.data import Recording, WindowLoader, Windows
 from neurotorch.evaluation import HORIZONS, origins_between, r_squared
 from neurotorch.evaluation.network_forecaster import NetworkForecaster
-from neurotorch.learning import BPTT, MeanSquaredError, WarmUp
+from neurotorch.learning import BPTT, GradientRule, MeanSquaredError, WarmUp
 from neurotorch.network import Network
+from neurotorch.runs.blueprint import Blueprint
+from neurotorch.runs.warm_start import WarmStart
 from neurotorch.training import Trainer
 
 CHECKPOINT_SECONDS = 10.0
+RULES = ("BPTT", "EProp")
+"""Rules that train on windows under a forcing plan and that the command line names."""
 
 VALIDATION = "validation_r2"
 """Column of the history: mean over horizons of the forecasts' R² on the validation part."""
 
 
+Rule = Callable[..., GradientRule]
+"""Called as ``rule(network, loss, optimizer=, forcing=, clip=)``: the class `BPTT`, or another like it."""
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Backpropagation through windows that begin under teacher forcing and end in a free run.
+    """A convex start where the model has one, and a gradient rule where it has none or where one is asked for.
 
-    The last part of the training time is kept for validation: training stops when the forecasts on it no longer
-    improve. Then the network is trained anew on all of the training time, for as many epochs as were best.
+    The rule trains on windows that begin under teacher forcing and end in a free run. The last part of the training
+    time is kept for validation: training stops when the forecasts on it no longer improve. Then the network is trained
+    anew on all of the training time, for as many epochs as were best; none if the start was.
 
     Parameters
     ----------
+    warm_start
+        Where training starts: `WarmStart()` or one of your own, False for a random start, or None: warm where the
+        blueprint allows it, multi-timescale rate units with one step per frame.
+    rule
+        The class of a gradient rule, such as `BPTT`; None: nothing after a warm start, `BPTT` after a random one.
     warm_up, free
         Frames of a window under teacher forcing and in free run. Where `warm_up` is not stated it is 60, or a third of
         the longest segment if that is less.
@@ -47,6 +65,8 @@ class TrainingPlan:
         Whether to train anew on all of the training time; otherwise the best parameters are kept.
     """
 
+    warm_start: WarmStart | bool | None = None
+    rule: Rule | None = None
     warm_up: int | None = None
     free: int = 16
     batch_size: int = 32
@@ -71,8 +91,36 @@ class TrainingPlan:
         if self.seconds is not None:
             check_positive("seconds", self.seconds, "s")
 
-    def rule(self, network: Network, warm_up: int) -> BPTT:
-        """Return the learning rule."""
+    def start(self, blueprint: Blueprint) -> WarmStart | None:
+        """Return how the networks of a blueprint start, None for a random start.
+
+        Raises
+        ------
+        ValueError
+            If a warm start is asked for and they cannot.
+        """
+        reason = WarmStart.refusal(blueprint)
+        if self.warm_start is False or (self.warm_start is None and reason is not None):
+            return None
+        if reason is not None:
+            raise ValueError(f"The plan asks for a warm start, but {reason}: plan with `warm_start=False`.")
+        return self.warm_start if isinstance(self.warm_start, WarmStart) else WarmStart()
+
+    def rule_after(self, start: WarmStart | None) -> Rule | None:
+        """Return the class of the rule that trains, None if nothing does."""
+        return BPTT if self.rule is None and start is None else self.rule
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        names = (field.name for field in dataclasses.fields(self))
+        plain = {name: getattr(self, name) for name in names}
+        if isinstance(self.warm_start, WarmStart):
+            plain["warm_start"] = self.warm_start.to_json()
+        plain["rule"] = None if self.rule is None else rule_name(self.rule)
+        return plain
+
+    def build_rule(self, rule: Rule, network: Network, warm_up: int) -> GradientRule:
+        """Return a learning rule for a network."""
         connections = [c.raw for c in network.connections().values()]
         others = [p for p in network.parameters() if all(p is not raw for raw in connections)]
         groups = [
@@ -82,7 +130,7 @@ class TrainingPlan:
         optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.learning_rate)
         # The first third of the warm-up finds the states; what is predicted meanwhile says little about the parameters.
         loss = MeanSquaredError(skip=warm_up // 3)
-        return BPTT(network, loss, optimizer=optimizer, forcing=WarmUp(warm_up), clip=self.clip)
+        return rule(network, loss, optimizer=optimizer, forcing=WarmUp(warm_up), clip=self.clip)
 
     def frames(self, train: Recording) -> tuple[int, int]:
         """Return the frames of warm-up and of the whole window for a recording."""
@@ -101,6 +149,25 @@ class TrainingPlan:
             )
         generator = torch_generator(seed, "windows")
         return WindowLoader(Windows(train, length), self.batch_size, generator=generator, batches=self.batches)
+
+
+def rule_name(rule: Rule) -> str:
+    """Return the name of a rule on the command line and in reports: ``BPTT`` is ``"bptt"``."""
+    return str(getattr(rule, "__name__", type(rule).__name__)).lower()
+
+
+def rule_named(name: str) -> Rule:
+    """Return the class of a gradient rule by its name on the command line: ``"bptt"`` or ``"eprop"``.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+    """
+    rules: dict[str, Rule] = {rule.lower(): getattr(learning, rule) for rule in RULES if rule in learning.__all__}
+    if name not in rules:
+        raise ValueError(f"There is no rule {name!r}; there are {sorted(rules)}.{nearest(name, rules)}")
+    return rules[name]
 
 
 def raise_if_interrupted(trainer: Trainer) -> None:

@@ -140,7 +140,7 @@ def test_a_simulated_recording_can_be_fitted(tmp_path, capsys):
     assert main([*simulate, "--overwrite"]) == 0
     assert path.read_bytes() == first
     command[-1] = str(tmp_path / "run")
-    assert main([*command, "--epochs", "1", "--warm-up", "8", "--free", "4", "--quiet"]) == 0
+    assert main([*command, "--rule", "bptt", "--epochs", "1", "--warm-up", "8", "--free", "4", "--quiet"]) == 0
     known = load(tmp_path / "run").recording.provenance
     assert known["sha256"] == hashlib.sha256(first).hexdigest()
     assert json.loads((tmp_path / "run" / "report.json").read_text())["recording"]["neurons"] == 6

@@ -17,7 +17,7 @@ def activity(frames=160, neurons=4):
 
 def fit(path, folder):
     """Windows of 12 frames; both trainings take their six epochs, or fewer, in well under a second each."""
-    given = "--axes time,neuron --dt 0.5 --warm-up 8 --free 4 --batch-size 4 --epochs 6"
+    given = "--axes time,neuron --dt 0.5 --warm-up 8 --free 4 --batch-size 4 --epochs 6 --no-warm-start"
     return ["fit", str(path), "--out", str(folder), *given.split()]
 
 

@@ -14,7 +14,7 @@ from neurotorch.runs import Blueprint, TrainingPlan, fit
 from neurotorch.runs.blueprint import LAYER
 from neurotorch.runs.demo import Demo, demo_blueprint, demo_plan, demo_recording, recovery
 
-TINY = TrainingPlan(warm_up=12, free=4, batch_size=8, batches=3, epochs=2, patience=2)
+TINY = TrainingPlan(warm_start=False, warm_up=12, free=4, batch_size=8, batches=3, epochs=2, patience=2)
 
 
 @pytest.fixture(scope="module")

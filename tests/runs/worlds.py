@@ -7,7 +7,7 @@ import numpy as np
 from neurotorch.data import Recording
 from neurotorch.runs import Blueprint, LiteraturePlan, TrainingPlan
 
-PLAN = TrainingPlan(warm_up=12, free=4, batch_size=8, batches=3, epochs=3, patience=3)
+PLAN = TrainingPlan(warm_start=False, warm_up=12, free=4, batch_size=8, batches=3, epochs=3, patience=3)
 LITERATURE = LiteraturePlan(sigma=2.0, epochs=3, batches=2)
 
 

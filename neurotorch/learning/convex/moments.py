@@ -1,0 +1,256 @@
+r"""Teacher-forced one-step fitting of a network that is observed as a whole: convex, one problem per neuron.
+
+With a population of multi-timescale units (`MultiTimescaleRate`) forced on the data, what the filters ``m_k`` and the
+emitted activity ``z`` hold at every frame is known, and so is the next frame. For each neuron `i` alone::
+
+    x_i(t+1) = sum_k a_ki m_ki(t) + sum_c v_ic u_c(t+1) + b_i + sum_j w_ij z_j(t) + error
+
+    minimise  sum_t error^2 + T (own |a_i - a_all|^2 + deviation |a_i - a_alone,i|^2
+                                 + weight var(z) |w_i|^2 + sparsity sd(z) |w_i|_1)
+
+over weights of the right sign where a connection may exist. ``a_all`` is the ridge solution for all neurons together,
+``a_alone`` the minimum without connections: as `weight` grows, the solution goes to it, and with an infinite `weight`
+it is it. Own filters, inputs and bias are eliminated exactly. What is left for the weights of neuron `i` is a problem
+in
+
+    G_i = Z'Z - Z'P_i (P_i'P_i + T D)^-1 P_i'Z,
+
+in which ``Z'Z`` is one matrix for all neurons, all penalties and all signs, and the second term has the rank of a
+neuron's own features ``P_i``.
+
+References: Lawson & Hanson 1974, doi:10.1137/1.9781611971217, chapter 23 (non-negative least squares); Zou & Hastie
+2005, doi:10.1111/j.1467-9868.2005.00503.x (ridge and lasso together).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neurotorch.core.checks import check_finite
+from neurotorch.learning.convex.coordinate_descent import minimise
+from neurotorch.learning.convex.shrinkage import Shrinkage
+from neurotorch.learning.convex.solution import OneStepSolution
+from neurotorch.network.forcing import Forcing
+from neurotorch.network.network import Network
+from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
+
+Array = NDArray[np.float64]
+
+SETTLING = 20
+"""Frames at the start of a segment that only fill the filters; a quarter of a segment that is shorter than 80."""
+POOLED_RIDGE = 1e-4
+"""Ridge, per frame, of the filter weights that are fitted to all neurons together."""
+
+
+class Segment(NamedTuple):
+    """An unbroken piece of a recording: `target` ``(frame, neuron)``, and `inputs` ``(frame, channel)`` or None."""
+
+    target: Tensor
+    inputs: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class OneStepMoments:
+    """All that the one-step fits of a population need to know of the data, for any penalty, signs and mask.
+
+    Attributes
+    ----------
+    frames
+        Number of frames that are predicted, ``T``.
+    filters
+        Number of own filters; a neuron's own features are these, the inputs, and a one.
+    own_gram, own_target
+        ``P'P`` ``(neuron, own, own)`` and ``P'x`` ``(neuron, own)``.
+    own_pre, own_mean
+        ``P'Z`` ``(neuron, own, pre)`` with ``Z`` centred, and the means of ``Z`` ``(pre,)``.
+    pre_gram, pre_target
+        ``Z'Z`` ``(pre, pre)``, one for all neurons, and ``Z'x`` ``(pre, neuron)``.
+    """
+
+    frames: int
+    filters: int
+    own_gram: Array
+    own_target: Array
+    own_pre: Array
+    pre_mean: Array
+    pre_gram: Array
+    pre_target: Array
+
+    @classmethod
+    def of(cls, network: Network, segments: Sequence[Segment]) -> OneStepMoments:
+        """Force `network` on the data and measure; its weights do not matter, its time constants do.
+
+        Parameters
+        ----------
+        network
+            One population of multi-timescale units, one step per frame, observed directly.
+        segments
+            In the unit of the network, in which the activity of a neuron varies around 0 with a variance of about 1.
+
+        Raises
+        ------
+        TypeError
+            If the neurons are of another model.
+        ValueError
+            If the network is not of that form, or no segment holds three frames or the data is not finite.
+        """
+        neuron = _checked(network)
+        rows = [row for segment in segments if len(segment.target) > 2 for row in [_rows(network, segment)]]
+        if not rows:
+            longest = max((len(segment.target) for segment in segments), default=0)
+            raise ValueError(f"The longest segment has {longest} frames, but a one-step fit needs at least 3.")
+        own, emitted, target = (np.concatenate(parts, axis=1) for parts in zip(*rows, strict=True))
+        # (neuron, frame, own), (frame, pre), (neuron, frame)
+        mean = emitted[0].mean(axis=0)
+        centred = emitted[0] - mean
+        across = own.swapaxes(1, 2)
+        return cls(
+            frames=target.shape[1],
+            filters=neuron.own.value.shape[0],
+            own_gram=across @ own,
+            own_target=(across @ target[:, :, None])[:, :, 0],
+            own_pre=across @ centred,
+            pre_mean=mean,
+            pre_gram=centred.T @ centred,
+            pre_target=centred.T @ target.T,
+        )
+
+    def alone(self, own: float) -> OneStepSolution:
+        """Return the fit without connections, for the penalty `own` of a `Shrinkage`."""
+        return self._solution(self._alone(own), np.zeros(self.pre_target.T.shape))
+
+    def connected(
+        self, shrinkage: Shrinkage, *, signs: Array | None = None, mask: NDArray[np.bool_] | None = None
+    ) -> OneStepSolution:
+        """Return the fit for one `Shrinkage`, see `path`."""
+        return next(self.path([shrinkage], signs=signs, mask=mask))
+
+    def path(
+        self,
+        shrinkages: Sequence[Shrinkage],
+        *,
+        signs: Array | None = None,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> Iterator[OneStepSolution]:
+        """Yield the fit for each of several `Shrinkage`, each starting from the weights of the one before it.
+
+        Parameters
+        ----------
+        shrinkages
+            Best from strong to weak.
+        signs
+            -1, 0 (free) or +1 for each presynaptic neuron; all free by default.
+        mask
+            ``(post, pre)``: where a connection may exist. There is none from a neuron to itself in any case: its own
+            past belongs to the filters.
+        """
+        post, pre = self.pre_target.T.shape
+        sign = np.zeros(pre) if signs is None else np.asarray(signs, dtype=np.float64)
+        allowed = ~np.eye(post, pre, dtype=bool) if mask is None else np.asarray(mask) & ~np.eye(post, pre, dtype=bool)
+        if sign.shape != (pre,) or allowed.shape != (post, pre):
+            raise ValueError(
+                f"`signs` is {sign.shape} and `mask` {allowed.shape}, but {pre} neurons need ({pre},) and "
+                f"({post}, {pre})."
+            )
+        lower = np.where(allowed & (sign <= 0), -np.inf, 0.0)
+        upper = np.where(allowed & (sign >= 0), np.inf, 0.0)
+        weight = np.zeros((post, pre))
+        for shrinkage in shrinkages:
+            weight, reaction = self._weights(shrinkage, lower, upper, weight)
+            yield self._solution(self._alone(shrinkage.own) - reaction, weight)
+
+    def _weights(self, shrinkage: Shrinkage, lower: Array, upper: Array, start: Array) -> tuple[Array, Array]:
+        """Return weights ``(post, pre)``, and by how much they lower each neuron's own parameters ``(neuron, own)``."""
+        variance = float(np.diag(self.pre_gram).mean()) / self.frames
+        if math.isinf(shrinkage.weight) or variance == 0:
+            return np.zeros(start.shape), np.zeros(self.own_target.shape)
+        alone = self._alone(shrinkage.own)
+        penalty = self._penalty(shrinkage.own) + self._penalty(shrinkage.deviation)
+        eliminated = np.linalg.solve(self.own_gram + penalty, self.own_pre)
+        ridge = shrinkage.weight * self.frames * variance * np.eye(len(self.pre_gram))
+        lasso = shrinkage.sparsity * self.frames * math.sqrt(variance)
+        weight = np.empty(start.shape)
+        for post in range(len(weight)):
+            weight[post] = minimise(
+                self.pre_gram - self.own_pre[post].T @ eliminated[post] + ridge,
+                self.pre_target[:, post] - self.own_pre[post].T @ alone[post],
+                lower=lower[post],
+                upper=upper[post],
+                lasso=lasso,
+                start=start[post],
+            )
+        return weight, np.einsum("nop,np->no", eliminated, weight)
+
+    def _alone(self, own: float) -> Array:
+        """Return every neuron's own parameters without connections, ``(neuron, own)``."""
+        penalty, prior = self._penalty(own), np.zeros(self.own_target.shape[1])
+        pooled = self.own_gram.mean(axis=0) + self._penalty(POOLED_RIDGE).mean(axis=0)
+        prior[: self.filters] = np.linalg.solve(pooled, self.own_target.mean(axis=0))[: self.filters]
+        solution = np.linalg.solve(self.own_gram + penalty, (self.own_target + penalty @ prior)[:, :, None])
+        return np.asarray(solution[:, :, 0], dtype=np.float64)
+
+    def _penalty(self, size: float) -> Array:
+        """Return the ridge ``(neuron, own, own)``: that of an input in units of its mean square, none on the bias."""
+        diagonal = np.einsum("noo->no", self.own_gram).copy()
+        diagonal[:, : self.filters] = self.frames
+        diagonal[:, -1] = 0
+        # An input that was never given has no effect, and needs a penalty to have none.
+        diagonal[:, self.filters : -1][diagonal[:, self.filters : -1] == 0] = self.frames
+        return size * diagonal[:, :, None] * np.eye(diagonal.shape[1])
+
+    def _solution(self, own: Array, weight: Array) -> OneStepSolution:
+        return OneStepSolution(
+            own=own[:, : self.filters].T,
+            bias=own[:, -1] - weight @ self.pre_mean,
+            inputs=own[:, self.filters : -1],
+            weight=weight,
+        )
+
+
+def _checked(network: Network) -> MultiTimescaleRate:
+    """Return the neurons of a network that a one-step fit can be made of."""
+    layers = list(network.named_layers().values())
+    neuron = layers[-1].neuron
+    if not isinstance(neuron, MultiTimescaleRate):
+        raise TypeError(
+            f"The neurons are of {type(neuron).__name__}, but the one-step fit of own filters and connections is for "
+            "MultiTimescaleRate: for other models there is `warm_start(network, target)`."
+        )
+    if len(layers) > 1 or network.feedback:
+        raise ValueError(f"The network has {len(layers)} layers, but a one-step fit takes a single population.")
+    observation, layer = network.observation, layers[-1]
+    if observation is not None and not observation.is_direct():
+        raise ValueError("A one-step fit needs neurons that are observed directly, one step per frame.")
+    if neuron.own.value.shape[1:] != (layer.neurons,) or layer.bias is None or layer.bias.value.dim() != 1:
+        raise ValueError(
+            f"A one-step fit finds filter weights and a bias for each neuron: build the units with `own` of shape "
+            f"(filter, {layer.neurons}) and the layer with bias=learned(torch.zeros({layer.neurons}))."
+        )
+    return neuron
+
+
+def _rows(network: Network, segment: Segment) -> tuple[Array, Array, Array]:
+    """Return a neuron's own features ``(neuron, row, own)``, what is emitted ``(1, row, pre)``, and the next frame."""
+    check_finite("target", segment.target)
+    like = next(network.parameters())
+    target = segment.target.to(like)
+    inputs = None if segment.inputs is None else segment.inputs.to(like)
+    with torch.no_grad():
+        shown = None if inputs is None else inputs[:, None]
+        run = network.run(shown, forcing=Forcing.full(target[:, None]), record=True).runs[-1]
+    first = min(SETTLING, len(target) // 4)
+    features = [filtered[first:-1, 0] for filtered in run.states.bank]
+    following = target[first + 1 :]
+    if inputs is not None:
+        features += [channel[:, None].expand(following.shape) for channel in inputs[first + 1 :].T]
+    own = torch.stack([*features, torch.ones_like(following)], dim=-1).transpose(0, 1)
+    emitted = run.emitted[first:-1, 0][None]
+    return tuple(part.double().cpu().numpy() for part in (own, emitted, following.T))  # type: ignore[return-value]

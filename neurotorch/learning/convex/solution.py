@@ -1,0 +1,70 @@
+"""What a one-step fit found, and how it is written to a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurotorch.network.layer import Layer
+from neurotorch.network.network import Network
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OneStepSolution:
+    """The parameters of one population of multi-timescale units.
+
+    Attributes
+    ----------
+    own
+        Weights of the filters, ``(filter, neuron)``.
+    bias
+        ``(neuron,)``.
+    inputs
+        Weights of the inputs, ``(neuron, channel)``.
+    weight
+        Recurrent weights ``(post, pre)``; zeros for a fit without connections.
+    """
+
+    own: Array
+    bias: Array
+    inputs: Array
+    weight: Array
+
+    def write(self, network: Network, *, least: float = 0.0) -> None:
+        """Set the parameters of the last layer of `network`; one without a recurrent connection takes the rest.
+
+        Parameters
+        ----------
+        network
+            With as many neurons, filters and input channels, and own weights and a bias per neuron.
+        least
+            Magnitude, as a share of the mean of those that are not zero, that a weight has at least where a connection
+            may exist. Under the square map a weight of zero has no gradient, and would stay if training goes on.
+        """
+        layer = list(network.named_layers().values())[-1]
+        neuron, bias = layer.neuron, layer.bias
+        assert bias is not None
+        neuron.own.assign(self._like(layer, self.own))  # type: ignore[operator,union-attr]
+        bias.assign(self._like(layer, self.bias))
+        if layer.inputs is not None:
+            layer.inputs.set_weight(self._like(layer, self.inputs))
+        if layer.recurrent is not None:
+            layer.recurrent.set_weight(self._like(layer, self._raised(layer, least)))
+
+    def _raised(self, layer: Layer, least: float) -> Array:
+        connection = layer.recurrent
+        if least == 0 or connection is None or connection.dale is None:
+            return self.weight
+        signs = connection.dale.signs.double().cpu().numpy()
+        exists = np.ones(self.weight.shape, dtype=bool) if connection.mask is None else connection.mask.cpu().numpy()
+        floor = least * np.abs(self.weight[self.weight != 0]).mean() if self.weight.any() else 1e-6
+        return np.where(exists & (np.abs(self.weight) < floor) & (signs != 0), floor * signs, self.weight)
+
+    @staticmethod
+    def _like(layer: Layer, values: Array) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(layer.like())
