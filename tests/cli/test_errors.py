@@ -113,7 +113,7 @@ BAD = {
     "dt absurd": (lambda f: fitted(f, activity(), "--dt", "10000"), ["a frame lasts", "not in milliseconds or hertz"]),
     "dt no number": (lambda f: fitted(f, activity(), "--dt", "1s"), ["argument --dt: invalid float value: '1s'"]),
     "long window": (
-        lambda f: fitted(f, activity(), "--warm-up", "500"),
+        lambda f: fitted(f, activity(), "--rule", "bptt", "--warm-up", "500"),
         ["516 in all, but the longest segment", "102"],
     ),
     "held out": (lambda f: fitted(f, activity(), "--held-out", "1.5"), ["`held_out` is 1.5"]),

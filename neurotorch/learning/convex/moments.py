@@ -5,8 +5,8 @@ emitted activity ``z`` hold at every frame is known, and so is the next frame. F
 
     x_i(t+1) = sum_k a_ki m_ki(t) + sum_c v_ic u_c(t+1) + b_i + sum_j w_ij z_j(t) + error
 
-    minimise  sum_t error^2 + T (own |a_i - a_all|^2 + deviation |a_i - a_alone,i|^2
-                                 + weight var(z) |w_i|^2 + sparsity sd(z) |w_i|_1)
+    minimise  sum_t error^2 / 2 + T/2 (own |a_i - a_all|^2 + deviation |a_i - a_alone,i|^2 + weight var(z) |w_i|^2)
+                                + T sparsity sd(z) |w_i|_1
 
 over weights of the right sign where a connection may exist. ``a_all`` is the ridge solution for all neurons together,
 ``a_alone`` the minimum without connections: as `weight` grows, the solution goes to it, and with an infinite `weight`
@@ -24,6 +24,7 @@ References: Lawson & Hanson 1974, doi:10.1137/1.9781611971217, chapter 23 (non-n
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,9 @@ class OneStepMoments:
             If the network is not of that form, or no segment holds three frames or the data is not finite.
         """
         neuron = _checked(network)
-        rows = [row for segment in segments if len(segment.target) > 2 for row in [_rows(network, segment)]]
+        # Forcing corrects what was predicted: only in double precision do the weights at hand leave no trace.
+        double = copy.deepcopy(network).double()
+        rows = [_rows(double, segment) for segment in segments if len(segment.target) > 2]
         if not rows:
             longest = max((len(segment.target) for segment in segments), default=0)
             raise ValueError(f"The longest segment has {longest} frames, but a one-step fit needs at least 3.")
