@@ -33,7 +33,7 @@ print(recording)
 
 # %%
 blueprint = nt.runs.demo_blueprint(demo)
-plan = nt.TrainingPlan(epochs=2, batches=2, patience=2) if fast else nt.runs.demo_plan()
+plan = nt.TrainingPlan(warm_start=False, epochs=2, batches=2, patience=2) if fast else nt.runs.demo_plan()
 fit = nt.fit(recording, blueprint, plan=plan, seed=0)
 print(nt.runs.table(fit.report()))
 print(fit.report()["verdict"])

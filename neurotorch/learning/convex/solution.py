@@ -14,6 +14,10 @@ from neurotorch.network.network import Network
 Array = NDArray[np.float64]
 
 
+SMALLEST = 1e-3
+"""Share of a typical weight that stands for a zero under a magnitude map that has none."""
+
+
 @dataclass(frozen=True)
 class OneStepSolution:
     """The parameters of one population of multi-timescale units.
@@ -58,7 +62,11 @@ class OneStepSolution:
 
     def _raised(self, layer: Layer, least: float) -> Array:
         connection = layer.recurrent
-        if least == 0 or connection is None or connection.dale is None:
+        if connection is None or connection.dale is None:
+            return self.weight
+        if float(connection.dale.magnitude.forward(torch.zeros(1))) > 0:  # a map without a zero, such as the softplus
+            least = max(least, SMALLEST)
+        if least == 0:
             return self.weight
         signs = connection.dale.signs.double().cpu().numpy()
         exists = np.ones(self.weight.shape, dtype=bool) if connection.mask is None else connection.mask.cpu().numpy()
