@@ -58,7 +58,7 @@ class Setting:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {**self.timescales.to_json(), "shrinkage": dataclasses.asdict(self.shrinkage)}
+        return {**self.timescales.to_json(), "shrinkage": _plain(self.shrinkage)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        errors = [{**setting.to_json(), "error": error} for setting, error in self.errors.items()]
+        errors = [{**setting.to_json(), "error": _finite(error)} for setting, error in self.errors.items()]
         return {"chosen": self.setting.to_json(), "tried": errors}
 
 
@@ -141,8 +141,8 @@ class WarmStart:
             "filters": [list(bank) for bank in self.filters],
             "traces": list(self.traces),
             "transfers": [str(transfer) for transfer in self.transfers],
-            "weights": list(self.weights),
-            "shrinkage": dataclasses.asdict(self.shrinkage),
+            "weights": [_finite(weight) for weight in self.weights],
+            "shrinkage": _plain(self.shrinkage),
             "caution": self.caution,
             "folds": self.folds,
             "horizons": list(self.horizons),
@@ -280,6 +280,15 @@ def _segments(recording: Recording) -> list[Segment]:
         Segment(_tensor(activity[start:stop]), None if inputs is None else _tensor(inputs[start:stop]))
         for start, stop in recording.segments()
     ]
+
+
+def _plain(shrinkage: Shrinkage) -> dict[str, float | None]:
+    """Return the penalties as JSON has them: null is infinite."""
+    return {name: _finite(value) for name, value in dataclasses.asdict(shrinkage).items()}
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _tensor(values: NDArray[np.float64]) -> torch.Tensor:

@@ -95,6 +95,9 @@ def test_the_refit_without_connections_is_the_fit_with_an_infinite_penalty() -> 
     torch.testing.assert_close(connected.neuron.own.value, alone.neuron.own.value, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(connected.bias.value, alone.bias.value, rtol=1e-6, atol=1e-7)
     assert not connected.recurrent.weight().any()
+    # JSON knows no infinity
+    assert json.loads(json.dumps(result.choice.to_json(), allow_nan=False))["chosen"]["shrinkage"]["weight"] is None
+    assert json.loads(json.dumps(result.settings()["plan"], allow_nan=False))["warm_start"]["weights"] == [None]
 
 
 def test_connections_that_are_there_are_chosen_and_those_that_are_not_are_not() -> None:
