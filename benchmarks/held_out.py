@@ -182,8 +182,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
             for ax, (comparison, label) in zip(row_of_axes, COMPARISONS.items(), strict=True):
                 shown = [row for row in rows if row["part"] == part and row["signs"] == "dale"]
                 _panel(ax, shown, comparison, looks)
-                ax.set_title(f"{'all held-out frames' if part == 'whole' else 'spontaneous frames only'}: {label}")
-            row_of_axes[0].set_ylabel("skill, 95 % interval")
+                ax.set_title(f"{'all held-out frames' if part == 'whole' else 'spontaneous frames'}, over the {label}")
+            row_of_axes[0].set_ylabel("skill and 95 % interval")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
         save_figure(figure, path)
