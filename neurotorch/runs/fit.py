@@ -17,6 +17,7 @@ from neurotorch.evaluation.network_forecaster import NetworkForecaster
 from neurotorch.network import Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import held_out_figures
+from neurotorch.runs.one_step import Setting, fit_one_step
 from neurotorch.runs.report import held_out_report
 from neurotorch.runs.same_fit import check_same_fit
 from neurotorch.runs.training_plan import (
@@ -27,7 +28,7 @@ from neurotorch.runs.training_plan import (
     raise_if_interrupted,
     validation_score,
 )
-from neurotorch.runs.warm_start import NEVER_ZERO, Choice, Setting, fit_one_step
+from neurotorch.runs.warm_start import NEVER_ZERO, Choice
 from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:

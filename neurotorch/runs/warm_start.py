@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from neurotorch.core.checks import check_count
@@ -18,47 +17,16 @@ from neurotorch.data import Recording
 from neurotorch.evaluation import HORIZONS, Forecaster, cross_validate, rolling_origin
 from neurotorch.evaluation.baselines.base import Standard
 from neurotorch.evaluation.running_forecaster import RunningForecaster
-from neurotorch.learning.convex import OneStepMoments, OneStepSolution, Shrinkage
-from neurotorch.learning.convex.moments import Segment
-from neurotorch.network import Network
+from neurotorch.learning.convex import Shrinkage
 from neurotorch.neurons import MultiTimescaleRate
 from neurotorch.neurons.transfer import Sigmoid
 from neurotorch.runs.blueprint import Blueprint
+from neurotorch.runs.one_step import Setting, Timescales, finite, fit_one_step, plain
 
 logger = logging.getLogger(__name__)
 
 NEVER_ZERO = 1e-3
 """Share of a typical weight that those found to be zero start from where training goes on, see `OneStepSolution`."""
-
-
-@dataclass(frozen=True)
-class Timescales:
-    """What a one-step fit cannot find: time constants in frames, and the transfer function."""
-
-    filters: tuple[float, ...]
-    trace: float
-    transfer: Transfer
-    # Options are tuples, and those of two classes with the same gain are equal: the name tells them apart.
-    function: str = dataclasses.field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "function", type(self.transfer).__name__)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"filters": list(self.filters), "trace": self.trace, "transfer": str(self.transfer)}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to fit: time scales and penalties; without connections if the shrinkage of weights is infinite."""
-
-    timescales: Timescales
-    shrinkage: Shrinkage
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**self.timescales.to_json(), "shrinkage": _plain(self.shrinkage)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +38,7 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        errors = [{**setting.to_json(), "error": _finite(error)} for setting, error in self.errors.items()]
+        errors = [{**setting.to_json(), "error": finite(error)} for setting, error in self.errors.items()]
         return {"chosen": self.setting.to_json(), "tried": errors}
 
 
@@ -141,8 +109,8 @@ class WarmStart:
             "filters": [list(bank) for bank in self.filters],
             "traces": list(self.traces),
             "transfers": [str(transfer) for transfer in self.transfers],
-            "weights": [_finite(weight) for weight in self.weights],
-            "shrinkage": _plain(self.shrinkage),
+            "weights": [finite(weight) for weight in self.weights],
+            "shrinkage": plain(self.shrinkage),
             "caution": self.caution,
             "folds": self.folds,
             "horizons": list(self.horizons),
@@ -151,7 +119,7 @@ class WarmStart:
     @staticmethod
     def refusal(blueprint: Blueprint) -> str | None:
         """Return why the networks of a blueprint cannot start warm, None if they can."""
-        if not issubclass(blueprint.neuron, MultiTimescaleRate):
+        if blueprint.neuron is not MultiTimescaleRate:
             return f"a warm start is for MultiTimescaleRate, and the neurons are {blueprint.neuron.__name__}"
         if blueprint.steps != 1:
             return f"a warm start takes one step per frame, and there are {blueprint.steps}"
@@ -217,82 +185,6 @@ class WarmStart:
         folds = rolling_origin(training, folds=self.folds)
         errors = cross_validate(training, candidates, horizons=self.horizons, folds=folds)
         return {setting: float(np.nanmean(error)) for setting, error in errors.items()}
-
-
-def fit_one_step(
-    training: Recording,
-    blueprint: Blueprint,
-    settings: Sequence[Setting],
-    *,
-    seed: int,
-    connected: bool = True,
-    least: float = 0.0,
-) -> Iterator[tuple[Setting, Network]]:
-    """Yield a network for each setting, fitted to all of a standardized recording; one set of moments per time scales.
-
-    Parameters
-    ----------
-    training
-        Standardized.
-    blueprint, seed
-        Of the networks.
-    settings
-        Those with equal time scales best follow each other.
-    connected
-        Whether the networks have connections; without, they are the refit that says what connections add.
-    least
-        See `OneStepSolution.write`.
-    """
-    moments: OneStepMoments | None = None
-    measured: Timescales | None = None
-    for setting in settings:
-        network = _network(training, blueprint, setting.timescales, seed, connected)
-        if moments is None or setting.timescales != measured:
-            moments, measured = OneStepMoments.of(network, _segments(training)), setting.timescales
-        _solution(moments, setting, network).write(network, least=least)
-        yield setting, network
-
-
-def _solution(moments: OneStepMoments, setting: Setting, network: Network) -> OneStepSolution:
-    (layer,) = network.named_layers().values()
-    connection = layer.recurrent
-    if connection is None:
-        return moments.alone(setting.shrinkage.own)
-    signs = None if connection.dale is None else connection.dale.signs.double().cpu().numpy()
-    mask = None if connection.mask is None else connection.mask.cpu().numpy()
-    return moments.connected(setting.shrinkage, signs=signs, mask=mask)
-
-
-def _network(training: Recording, blueprint: Blueprint, timescales: Timescales, seed: int, connected: bool) -> Network:
-    units = MultiTimescaleRate.with_timescales(
-        training.dt,
-        training.activity.shape[1],
-        filters=timescales.filters,
-        trace=timescales.trace,
-        transfer=timescales.transfer,
-    )
-    return blueprint.build(training, seed=seed, connected=connected, units=units)
-
-
-def _segments(recording: Recording) -> list[Segment]:
-    activity, inputs = recording.activity, recording.inputs
-    return [
-        Segment(_tensor(activity[start:stop]), None if inputs is None else _tensor(inputs[start:stop]))
-        for start, stop in recording.segments()
-    ]
-
-
-def _plain(shrinkage: Shrinkage) -> dict[str, float | None]:
-    """Return the penalties as JSON has them: null is infinite."""
-    return {name: _finite(value) for name, value in dataclasses.asdict(shrinkage).items()}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _tensor(values: NDArray[np.float64]) -> torch.Tensor:
-    return torch.from_numpy(values.copy())
 
 
 def _standardized(recording: Recording, standard: Standard) -> Recording:

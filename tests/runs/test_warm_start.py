@@ -19,8 +19,8 @@ from neurotorch.learning.convex import Shrinkage
 from neurotorch.neurons import MultiTimescaleRate, WilsonCowan
 from neurotorch.neurons.transfer import Sigmoid, Softplus
 from neurotorch.runs import Blueprint, TrainingPlan, WarmStart, fit, load, rule_named, save
+from neurotorch.runs.one_step import Setting, Timescales, fit_one_step
 from neurotorch.runs.training_plan import rule_name
-from neurotorch.runs.warm_start import Setting, Timescales, fit_one_step
 from tests.runs.worlds import PLAN, blueprint, recording
 
 FEW = WarmStart(filters=((1, 3),), weights=(2.0, 0.2), folds=2)
