@@ -6,6 +6,7 @@ from neurotorch.learning.bptt import BPTT
 from neurotorch.learning.eprop import EProp
 from neurotorch.learning.feedback import Adaptive, Feedback, Random, Symmetric
 from neurotorch.learning.firing_rate_penalty import FiringRatePenalty, RatePenalty
+from neurotorch.learning.force import FORCE
 from neurotorch.learning.forcing_plan import ForcingPlan, WarmUp
 from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.least_squares import warm_start
@@ -18,6 +19,11 @@ from neurotorch.learning.truncated_bptt import TruncatedBPTT
 __all__ = [
     "BPTT",
     "Adaptive",
+from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
+
+__all__ = [
+    "BPTT",
+    "FORCE",
     "BatchReport",
     "EProp",
     "Feedback",
@@ -32,6 +38,7 @@ __all__ = [
     "Penalty",
     "Random",
     "RatePenalty",
+    "RecursiveLeastSquares",
     "SummedLoss",
     "Symmetric",
     "ThreeFactor",
