@@ -44,7 +44,7 @@ from neurotorch.training.environment import environment
 from tests.reference.recursive_least_squares import three_regions
 
 DT, TAU = 0.1, 1.0
-PASSES = 8
+PASSES = 6
 DOUBLE = torch.float64
 SETTINGS: dict[str, dict[str, Any]] = {
     "all weights": {},

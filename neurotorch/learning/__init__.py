@@ -20,6 +20,7 @@ __all__ = [
     "BPTT",
     "Adaptive",
 from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
+from neurotorch.learning.weaning import Weaning
 
 __all__ = [
     "BPTT",
@@ -46,5 +47,6 @@ __all__ = [
     "WarmUp",
     "compare_gradients",
     "error_through",
+    "Weaning",
     "warm_start",
 ]

@@ -47,8 +47,10 @@ class FORCE(LearningRule):
     With ``I*`` the weights are the ridge solution around the start weights over the activity that the network met,
     exactly (see `RecursiveLeastSquares`). Under Dale's law weights of the wrong sign are set to zero after every
     update, and this no longer holds: later updates take the clipped weights for the optimum, and a small `alpha` then
-    spoils the fit from pass to pass. docs/learning-rules.md has numbers; `warm_start` solves that problem. Masked
-    weights, self-connections among them, stay zero, and the others are exact for that.
+    spoils the fit from pass to pass. docs/learning-rules.md has numbers; `Weaning` and `warm_start` keep to the signs
+    while they solve. Masked weights, self-connections among them, stay zero, and the others are exact for that.
+
+    A network that is silent at rest stays so, and learns nothing: give it a bias, inputs, or a first forced frame.
 
     Parameters
     ----------

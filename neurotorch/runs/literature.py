@@ -24,7 +24,7 @@ from neurotorch.evaluation import (
     prepare_literature,
     time_shuffled,
 )
-from neurotorch.learning import BPTT, MeanSquaredError, WarmUp, warm_start
+from neurotorch.learning import BPTT, LearningRule, MeanSquaredError, WarmUp, Weaning, warm_start
 from neurotorch.network import Forcing, Network
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.figures import literature_figures
@@ -62,6 +62,11 @@ class LiteraturePlan:
         Fraction of the training after which nothing is forced any more.
     ridge
         Of the warm start; see `warm_start`.
+    weaning
+        Epochs of `Weaning`, one update each, in place of the warm start and of backpropagation; 0 for none. It is for
+        networks with about as many neurons as there are frames: `benchmarks/literature.py`.
+    enough
+        Stop once the p-variance is so high. None: never.
     seconds
         Stop after so many seconds.
     """
@@ -74,6 +79,8 @@ class LiteraturePlan:
     forcing: float = 0.1
     fading: float = 0.5
     ridge: float = 0.1
+    weaning: int = 0
+    enough: float | None = None
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -83,6 +90,7 @@ class LiteraturePlan:
             check_positive(name, getattr(self, name))
         for name in ("forcing", "fading"):
             check_fraction(name, getattr(self, name))
+        check_count("weaning", self.weaning, least=0)
         if self.seconds is not None:
             check_positive("seconds", self.seconds, "s")
 
@@ -230,18 +238,30 @@ def _train(
     prepared = Recording(activity, recording.dt, neurons=recording.neurons)
     network = blueprint.build(prepared, seed=seed)
     target = torch.from_numpy(activity).float()
+    stopping = EarlyStopping("p_variance", higher_is_better=True, target=plan.enough, seconds=plan.seconds)
+    metrics = {"p_variance": lambda network, data: p_variance(activity, free_run(network, data))}
+    epochs = plan.weaning or plan.epochs
+    saving = [] if folder is None else [Checkpoint(folder, every_epochs=epochs, every_seconds=CHECKPOINT_SECONDS)]
+    rule, batches = _weaning(network, target) if plan.weaning else _backpropagation(network, target, plan, seed)
+    curriculum = Curriculum(plan.learning_rate_factor)
+    trainer = Trainer(rule, callbacks=[curriculum, stopping, *callbacks, *saving], metrics=metrics)
+    saved = folder if folder is not None and has_state(folder) else None
+    trainer.fit(batches, target, epochs=epochs, resume_from=saved)
+    raise_if_interrupted(trainer)
+    return trainer, network, free_run(network, target)
+
+
+def _weaning(network: Network, target: torch.Tensor) -> tuple[LearningRule, Iterable[Batch]]:
+    return Weaning(network), [Batch(target[:, None], None)]
+
+
+def _backpropagation(
+    network: Network, target: torch.Tensor, plan: LiteraturePlan, seed: int
+) -> tuple[LearningRule, Iterable[Batch]]:
     warm_start(network, target, ridge=plan.ridge)
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99))
     rule = BPTT(network, MeanSquaredError(skip=1), optimizer=optimizer, forcing=_Fading(plan), clip=plan.clip)
-    stopping = EarlyStopping("p_variance", higher_is_better=True, seconds=plan.seconds)
-    curriculum = Curriculum(plan.learning_rate_factor)
-    metrics = {"p_variance": lambda network, data: p_variance(activity, free_run(network, data))}
-    saving = [] if folder is None else [Checkpoint(folder, every_epochs=plan.epochs, every_seconds=CHECKPOINT_SECONDS)]
-    trainer = Trainer(rule, callbacks=[curriculum, stopping, *callbacks, *saving], metrics=metrics)
-    saved = folder if folder is not None and has_state(folder) else None
-    trainer.fit(_GrowingSegments(target, plan, seed), target, epochs=plan.epochs, resume_from=saved)
-    raise_if_interrupted(trainer)
-    return trainer, network, free_run(network, target)
+    return rule, _GrowingSegments(target, plan, seed)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from neurotorch.data import Recording
 from neurotorch.evaluation import p_variance
 from neurotorch.neurons import WilsonCowan
-from neurotorch.runs import fit_literature
+from neurotorch.runs import LiteraturePlan, fit_literature
 from neurotorch.runs.literature import free_run
 from neurotorch.runs.report import recording_part
 from neurotorch.training import Callback, Trainer
@@ -55,19 +55,33 @@ def test_the_report_names_the_neurons_that_were_dropped() -> None:
     assert recording_part(dead.drop_dead())["dropped_neurons"] == ["silent"]
 
 
-def test_an_interrupted_fit_under_the_protocol_of_the_literature_continues_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "plan", [LITERATURE, dataclasses.replace(LITERATURE, weaning=4)], ids=["backpropagation", "weaning"]
+)
+def test_an_interrupted_fit_under_the_protocol_of_the_literature_continues_bit_for_bit(
+    plan: LiteraturePlan, tmp_path: Path
+) -> None:
     class Interrupt(Callback):
         def on_batch_end(self, trainer: Trainer, report: object) -> None:
             if trainer.epoch == 1:
                 trainer.stop("here")
 
     model = blueprint(WilsonCowan)
-    whole = fit_literature(recording(), model, plan=LITERATURE)
-    fit_literature(recording(), model, plan=LITERATURE, checkpoints=tmp_path, callbacks=[Interrupt()])
-    resumed = fit_literature(recording(), model, plan=LITERATURE, checkpoints=tmp_path)
+    whole = fit_literature(recording(), model, plan=plan)
+    fit_literature(recording(), model, plan=plan, checkpoints=tmp_path, callbacks=[Interrupt()])
+    resumed = fit_literature(recording(), model, plan=plan, checkpoints=tmp_path)
     for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(a, b)
     assert whole.shuffled_p_variance == resumed.shuffled_p_variance
+
+
+def test_a_plan_with_weaning_stops_once_it_is_good_enough() -> None:
+    plan = dataclasses.replace(LITERATURE, weaning=50, enough=-10.0)
+    result = fit_literature(recording(), blueprint(WilsonCowan), plan=plan)
+    assert result.stopped_by == "target"
+    assert len(result.history) == 1
+    assert result.history[0]["forcing"] == 1.0
+    assert result.network.dale_violations() == 0
 
 
 def test_the_figure_of_an_in_sample_score_does_not_call_it_held_out() -> None:
