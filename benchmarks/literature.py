@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--neurons", type=int, default=522)
     parser.add_argument("--frames", type=int, default=620)
-    parser.add_argument("--weaning", type=int, default=300)
+    parser.add_argument("--weaning", type=int, default=500)
     parser.add_argument("--models", default="wilson-cowan")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

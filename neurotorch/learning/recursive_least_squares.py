@@ -122,9 +122,13 @@ class RecursiveLeastSquares:
             if len(group.own_rows):
                 inverse, rows, places = self.inverses[index], group.own_rows, group.own_places
                 excess = change[rows, places] / inverse[places, places]
-                change[rows] -= excess[:, None] * inverse[places]
+                change.index_add_(0, rows, -excess[:, None] * inverse[places])
                 change[rows, places] = 0
-            result[group.rows[:, None], group.columns] = change
+            if change.shape == result.shape:
+                return change
+            # row by row: scattered by pairs of indices, this took longer than all the rest
+            whole = change.new_zeros(len(group.rows), self.pre).index_copy_(1, group.columns, change)
+            result.index_copy_(0, group.rows, whole)
         return result
 
     def state_dict(self) -> dict[str, Any]:
