@@ -13,18 +13,15 @@ from neurotorch.learning.least_squares import warm_start
 from neurotorch.learning.losses import Loss, MeanSquaredError, SummedLoss
 from neurotorch.learning.non_finite import NonFiniteError
 from neurotorch.learning.penalty import Penalty
+from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
 from neurotorch.learning.three_factor import ThreeFactor, error_through
 from neurotorch.learning.truncated_bptt import TruncatedBPTT
-
-__all__ = [
-    "BPTT",
-    "Adaptive",
-from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
 from neurotorch.learning.weaning import Weaning
 
 __all__ = [
     "BPTT",
     "FORCE",
+    "Adaptive",
     "BatchReport",
     "EProp",
     "Feedback",
@@ -45,8 +42,8 @@ __all__ = [
     "ThreeFactor",
     "TruncatedBPTT",
     "WarmUp",
+    "Weaning",
     "compare_gradients",
     "error_through",
-    "Weaning",
     "warm_start",
 ]

@@ -14,9 +14,19 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from neurotorch import learning
-from neurotorch.connections import Connection, Dale, Projected, Square
+from neurotorch.connections import Connection, Dale, Projected, Square, no_self
 from neurotorch.data import Batch
-from neurotorch.learning import BPTT, EProp, LearningRule, MeanSquaredError, ThreeFactor, TruncatedBPTT, WarmUp
+from neurotorch.learning import (
+    BPTT,
+    FORCE,
+    EProp,
+    LearningRule,
+    MeanSquaredError,
+    ThreeFactor,
+    TruncatedBPTT,
+    WarmUp,
+    Weaning,
+)
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import FiringRate, WilsonCowan, learned
 
@@ -54,6 +64,16 @@ def closed_loop(generator: torch.Generator) -> Network:
     )
 
 
+def alone(generator: torch.Generator) -> Network:
+    """Return one fully observed layer under Dale's law."""
+    dale = Dale.fraction(6, 0.5, magnitude=Projected())
+    recurrent = Connection(6, 6, dale=dale, mask=no_self(6), generator=generator)
+    return Network(
+        {"cortex": Layer(WilsonCowan(0.3), 6, recurrent=recurrent, bias=learned(torch.zeros(6)))},
+        dt=DT,
+    )
+
+
 @dataclass(frozen=True)
 class RuleCase:
     """How to build a rule for the contracts.
@@ -86,6 +106,10 @@ CASES: dict[str, RuleCase] = {
         lambda network, optimizer: TruncatedBPTT(
             network, MeanSquaredError(), optimizer=optimizer(network), k1=4, k2=7, forcing=WarmUp(2), clip=1.0
         )
+    ),
+    "FORCE": RuleCase(lambda network, _: FORCE(network, alpha=10.0, every=2, forcing=WarmUp(1)), takes_optimizer=False),
+    "Weaning": RuleCase(
+        lambda network, _: Weaning(network), alone, takes_optimizer=False, refuses="recurrent connection"
     ),
     "EProp": RuleCase(
         lambda network, optimizer: EProp(
