@@ -75,6 +75,9 @@ def _add_training(parser: Parser) -> None:
     group.add_argument("--warm-up", type=int, metavar="N", help="frames of a window that follow the data")
     group.add_argument("--free", type=int, metavar="N", help="frames of a window that run freely after them")
     group.add_argument("--batch-size", type=int, metavar="N", help="windows in a batch")
+    group.add_argument(
+        "--weaning", type=int, metavar="N", help="literature: N epochs of weaning in place of backpropagation"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

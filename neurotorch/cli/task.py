@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HELD_OUT = 0.2
 RECORDING = ("axes", "dt", "key", "inputs_key")
 START = ("warm_start", "no_warm_start", "rule")
-PLAN = ("epochs", "seconds", "learning_rate", "warm_up", "free", "batch_size")
+PLAN = ("epochs", "seconds", "learning_rate", "warm_up", "free", "batch_size", "weaning")
 
 Plan = TypeVar("Plan", "TrainingPlan", "LiteraturePlan")
 

@@ -68,6 +68,18 @@ def test_the_protocol_of_the_literature_is_reported_with_its_companions(recordin
     assert "p_variance" in capsys.readouterr().out
 
 
+def test_weaning_takes_the_place_of_backpropagation_under_the_protocol_of_the_literature(recording, tmp_path, capsys):
+    command = ["fit", recording, "--axes", "time,neuron", "--dt", "0.5", "--out", tmp_path / "run"]
+    given = [*command, "--protocol", "literature", "--neuron", "wilson-cowan", "--weaning", "3"]
+    assert main(list(map(str, given))) == 0
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 3
+    assert report["dale"]["violations"] == 0
+    assert main(["fit", str(recording), "--out", str(tmp_path / "other"), "--weaning", "3"]) == 2
+    assert "--weaning does nothing under --protocol held-out" in capsys.readouterr().err
+
+
 def test_dead_neurons_are_named_and_dropped_even_where_only_training_cannot_use_them(tmp_path, capsys):
     constant, late, alive = np.ones(160), activity()[:, 0] * (np.arange(160) >= 130), activity()
     hole = np.where(np.arange(160) == 150, np.nan, activity()[:, 1])
