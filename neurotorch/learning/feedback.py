@@ -40,9 +40,9 @@ class Feedback(ABC):
     def paths(self, network: Network, weights: Mapping[str, Tensor]) -> dict[int, Path]:
         """Return the path of every layer below the last, by its number; `weights` are the effective weights."""
 
+    @abstractmethod
     def follow(self, network: Network, before: Tensor, after: Tensor) -> None:
-        """Learn of a step that changed the readout's effective weights; by default nothing changes."""
-        del network, before, after
+        """Learn of a step that changed the readout's effective weights; called where the feedback `follows`."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the matrices by layer."""
@@ -68,28 +68,13 @@ class Symmetric(Feedback):
         names = list(network.layers)
         return {i: Path(i + 1, weights[f"{names[i + 1]}.inputs"].detach()) for i in range(len(names) - 1)}
 
+    def follow(self, network: Network, before: Tensor, after: Tensor) -> None:
+        """Change nothing: the weights themselves are the way back."""
+        del network, before, after
 
-class Random(Feedback):
-    """Fixed random weights from the output's error to every layer below: one vector per neuron.
 
-    ``L_j = sum_k B_jk (error of k)``, for each layer with a ``B`` of its own (broadcast), as if it projected to the
-    last layer with the weights ``B^T``. What follows is *not* a gradient of the loss, save for the last layer itself.
-
-    Parameters
-    ----------
-    seed
-        Of the weights; every layer draws from a stream of its own.
-    scale
-        The weights are normal with the standard deviation ``scale / sqrt(neurons of the layer)``, about that of a
-        readout.
-    matrices
-        Weights ``(neuron, output neuron)`` by layer, in place of drawn ones.
-
-    References
-    ----------
-    Lillicrap et al. 2016, doi:10.1038/ncomms13276; broadcast alignment in Bellec et al. 2020,
-    doi:10.1038/s41467-020-17236-y.
-    """
+class _Broadcast(Feedback):
+    """Weights of their own from the output to every layer below."""
 
     def __init__(self, seed: int = 0, *, scale: float = 1.0, matrices: Mapping[str, Tensor] | None = None) -> None:
         self.seed, self.scale = seed, check_positive("scale", scale)
@@ -142,7 +127,34 @@ class Random(Feedback):
             matrix.copy_(state[name])
 
 
-class Adaptive(Random):
+class Random(_Broadcast):
+    """Fixed random weights from the output's error to every layer below: one vector per neuron.
+
+    ``L_j = sum_k B_jk (error of k)``, for each layer with a ``B`` of its own (broadcast), as if it projected to the
+    last layer with the weights ``B^T``. What follows is *not* a gradient of the loss, save for the last layer itself.
+
+    Parameters
+    ----------
+    seed
+        Of the weights; every layer draws from a stream of its own.
+    scale
+        The weights are normal with the standard deviation ``scale / sqrt(neurons of the layer)``, about that of a
+        readout.
+    matrices
+        Weights ``(neuron, output neuron)`` by layer, in place of drawn ones.
+
+    References
+    ----------
+    Lillicrap et al. 2016, doi:10.1038/ncomms13276; broadcast alignment in Bellec et al. 2020,
+    doi:10.1038/s41467-020-17236-y.
+    """
+
+    def follow(self, network: Network, before: Tensor, after: Tensor) -> None:
+        """Change nothing: the weights stay as drawn."""
+        del network, before, after
+
+
+class Adaptive(_Broadcast):
     """Random weights that change as those of the readout do, so that the two align.
 
     After every step that changed the readout's effective weights by ``dW``, for the layer right below it::
