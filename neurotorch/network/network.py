@@ -9,14 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
-from neurotorch.core.checks import check_positive, nearest
+from neurotorch.core.checks import check_positive
 from neurotorch.engine import Link, Population, Run, adjoint
-from neurotorch.network.checks import (
-    check_activity_finite,
-    check_inputs_finite,
-    check_named_layers,
-    check_stable,
-)
+from neurotorch.network.addresses import feedback_ends, with_overrides
+from neurotorch.network.checks import check_activity_finite, check_named_layers, check_stable
+from neurotorch.network.extent import extent
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.freezing import set_trainable
 from neurotorch.network.layer import Layer, LayerState
@@ -69,7 +66,8 @@ class Network(nn.Module):
         self.observation = observation
         self.feedback = nn.ModuleDict(feedback or {})
         self._check_layers()
-        self._loops = [self._ends(address) for address in self.feedback]
+        sizes = {name: layer.neurons for name, layer in self.named_layers().items()}
+        self._loops = [feedback_ends(address, sizes, self.connections()[address]) for address in self.feedback]
 
     @property
     def frame_dt(self) -> float:
@@ -148,11 +146,13 @@ class Network(nn.Module):
 
         `noise` maps names of layers to currents ``(step, batch, neuron)``; with `record`, states and currents are kept.
         """
-        frames, batch = self._extent(inputs, state, frames, forcing)
+        self._check_state(state)
+        samples = None if state is None else len(state[0].history)
+        frames, batch = extent(inputs, forcing, frames=frames, samples=samples, neurons=self.neurons)
         held = 1 if self.observation is None else self.observation.steps_per_frame
         steps = frames * held
         activity = inputs.repeat_interleave(held, dim=0) if inputs is not None and held > 1 else inputs
-        weight = self._weights(weights)
+        weight = with_overrides(self.effective_weights(), weights)
         states, runs = [], []
         for group in self._groups():
             populations, links = self._circuit(group, activity, state, weight, steps, batch, forcing, noise or {})
@@ -316,6 +316,12 @@ class Network(nn.Module):
             return forcing
         return Forcing(self.observation.inward(forcing.target), forcing.strength)
 
+    def _check_state(self, state: NetworkState | None) -> None:
+        if state is not None and len(state) != len(self.layers):
+            raise ValueError(
+                f"The state is of {len(state)} layers, but the network has {len(self.layers)}: {list(self.layers)}."
+            )
+
     def _check_layers(self) -> None:
         before: str | None = None
         for name, layer in self.named_layers().items():
@@ -331,71 +337,3 @@ class Network(nn.Module):
             self.observation.check_neurons(self.neurons)
             if self.observation.instrument is not None:
                 check_stable("the instrument", self.observation.instrument, self.dt)
-
-    def _ends(self, address: str) -> tuple[int, int]:
-        """Return the indices of source and target of a feedback address."""
-        names = list(self.layers)
-        ends = address.split(" -> ")
-        if len(ends) != 2:
-            raise ValueError(f"A feedback address reads 'source -> target', but one is {address!r}.")
-        for end in ends:
-            if end not in names:
-                raise ValueError(
-                    f"Feedback {address!r} names no layer {end!r}; there are {names}.{nearest(end, names)}"
-                )
-        source, target = (names.index(end) for end in ends)
-        if source < target:
-            raise ValueError(
-                f"Feedback {address!r} runs forwards: layers pass on what they emit by their input connections."
-            )
-        connection = self.connections()[address]
-        shape = (self._layer(source).neurons, self._layer(target).neurons)
-        if (connection.pre, connection.post) != shape:
-            raise ValueError(
-                f"Feedback {address!r} needs Connection{shape}, but it is {(connection.pre, connection.post)}."
-            )
-        return source, target
-
-    def _weights(self, overrides: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-        weights = dict(self.effective_weights())
-        for address, weight in (overrides or {}).items():
-            if address not in weights:
-                raise ValueError(
-                    f"The network has no weight {address!r}; there are {sorted(weights)}.{nearest(address, weights)}"
-                )
-            if weight.shape != weights[address].shape:
-                raise ValueError(
-                    f"Weight {address!r} is {tuple(weight.shape)}, but (post, pre) is {tuple(weights[address].shape)}."
-                )
-            weights[address] = weight
-        return weights
-
-    def _extent(
-        self, inputs: Tensor | None, state: NetworkState | None, frames: int | None, forcing: Forcing | None
-    ) -> tuple[int, int]:
-        """Return frames and batch, and check that everything agrees on them."""
-        if state is not None and len(state) != len(self.layers):
-            raise ValueError(
-                f"The state is of {len(state)} layers, but the network has {len(self.layers)}: {list(self.layers)}."
-            )
-        stated = {
-            name: tuple(tensor.shape)
-            for name, tensor in (("inputs", inputs), ("forcing.target", forcing.target if forcing else None))
-            if tensor is not None
-        }
-        for name, shape in stated.items():
-            if len(shape) != 3:
-                raise ValueError(f"`{name}` is {shape}, but it must be (frame, batch, channel).")
-        if inputs is not None:
-            check_inputs_finite(inputs)
-        lengths = {shape[0] for shape in stated.values()} | ({frames} if frames is not None else set())
-        if len(lengths) != 1:
-            said = ", ".join(f"`{name}` {shape}" for name, shape in stated.items()) or "nothing"
-            raise ValueError(f"How many frames to run? {said} and frames={frames} must state one number.")
-        batches = {shape[1] for shape in stated.values()} | ({len(state[0].history)} if state is not None else set())
-        if len(batches) > 1:
-            raise ValueError(f"The batch sizes of inputs, forcing and state differ: {sorted(batches)}.")
-        (length,) = lengths
-        if forcing is not None:
-            forcing.check(length, self.neurons)
-        return length, batches.pop() if batches else 1
