@@ -16,9 +16,10 @@ import torch
 
 from neurotorch.analysis import count_connections
 from neurotorch.connections import Connection, Dale
-from neurotorch.data import Recording, read
+from neurotorch.data import Batch, Recording, read
 from neurotorch.data.readers.read import READERS
 from neurotorch.evaluation import fit_baselines
+from neurotorch.learning import BPTT, MeanSquaredError, compare_gradients
 from neurotorch.network import Layer, Network
 from neurotorch.neurons import FiringRate
 
@@ -30,6 +31,7 @@ MODEL, EXPORT, TEST = (
     "neurotorch/neurons/__init__.py",
     "tests/neurons/test_adaptive_rate.py",
 )
+FRAMES = (("whole", 12), ("half", 6))
 CONTRACTS = {"test_form", "test_steps", "test_constants", "test_compiled", "test_engine", "test_eprop"}
 
 
@@ -87,6 +89,30 @@ def test_the_example_of_a_neuron_model_keeps_the_house_rules(tmp_path):
         command += ["--no-cache", str(tmp_path / Path(MODEL).name)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_learning_rule_trains_with_a_penalty_and_is_audited(examples):
+    generator = torch.Generator().manual_seed(0)
+    layer = Layer(FiringRate(0.1), 4, recurrent=Connection(4, 4, generator=generator))
+    network = Network({"cortex": layer}, dt=0.05).double()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    batch = Batch(torch.rand(12, 3, 4, generator=generator, dtype=torch.float64), None)
+    with torch.no_grad():
+        batch.target.add_(0.5)
+        layer.recurrent.raw.add_(0.3)
+    penalty = examples.QuietWeights("cortex.recurrent", 0.5)
+    exact = BPTT(network, MeanSquaredError(skip=6), optimizer=optimizer, penalties=[penalty])
+    weight = layer.recurrent.weight().detach()
+    report = exact.compute(batch)
+    assert report.terms["quiet"] == pytest.approx(0.5 * float(weight.square().mean()))
+    exact = BPTT(network, MeanSquaredError(), optimizer=optimizer)
+    loss = MeanSquaredError()
+    rules = {name: examples.LastFrames(network, loss, optimizer=optimizer, frames=frames) for name, frames in FRAMES}
+    exact = BPTT(network, loss, optimizer=optimizer)
+    found = compare_gradients(network, batch, {"BPTT": exact, **rules}, repeats=0, memory=False).to_frame()
+    cosines = found[found.parameter == "all"].set_index("rule").cosine
+    assert cosines["whole"] == pytest.approx(1, abs=1e-12)
+    assert cosines["half"] < 1
 
 
 def test_the_reader_reads_through_read(examples, tmp_path, monkeypatch):

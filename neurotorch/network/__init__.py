@@ -2,7 +2,7 @@
 
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer, LayerState
-from neurotorch.network.network import Network, NetworkState
+from neurotorch.network.network import Network, NetworkRun, NetworkState
 from neurotorch.network.observation import Observation
 from neurotorch.network.simulate import Trajectory, forecast, simulate
 
@@ -11,6 +11,7 @@ __all__ = [
     "Layer",
     "LayerState",
     "Network",
+    "NetworkRun",
     "NetworkState",
     "Observation",
     "Trajectory",
