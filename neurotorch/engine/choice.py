@@ -20,7 +20,7 @@ from torch import Tensor
 from neurotorch.core.trees import leaves
 from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.kernel import kernel
-from neurotorch.engine.tracing import OutsideVocabularyError, Program, trace
+from neurotorch.engine.tracing import OutsideVocabularyError, Traced, trace
 
 _LOGGER = logging.getLogger(__name__)
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
@@ -30,7 +30,7 @@ class Compiled(NamedTuple):
     """What a compiled scan needs: the machine, and the program of every population."""
 
     kernel: Callable[..., None]
-    programs: tuple[Program, ...]
+    traced: tuple[Traced, ...]
 
 
 def choose(populations: Sequence[Population], links: Sequence[Link]) -> Compiled | None:
@@ -49,15 +49,15 @@ def choose(populations: Sequence[Population], links: Sequence[Link]) -> Compiled
         or not all(type(t) in _PLAIN and t.device.type == "cpu" for t in (*tensors, *(link.weight for link in links)))
     ):
         return None
-    programs = []
+    traced = []
     for population in populations:
         try:
-            programs.append(trace(population))
+            traced.append(trace(population))
         except OutsideVocabularyError as error:
             _report(repr(population.step), str(error))
             return None
     machine = kernel(_NAMES[dtype])
-    return None if machine is None else Compiled(machine, tuple(programs))
+    return None if machine is None else Compiled(machine, tuple(traced))
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)

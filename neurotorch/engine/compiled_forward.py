@@ -13,7 +13,7 @@ from neurotorch.engine import machine
 from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.lowering import lower, reached
 from neurotorch.engine.plan import Plan
-from neurotorch.engine.tracing import Program, Value
+from neurotorch.engine.tracing import Operand, Program, Traced, Value
 
 
 class Needs(NamedTuple):
@@ -86,15 +86,15 @@ class Forward:
         kernel: Callable[..., None],
         populations: Sequence[Population],
         links: Sequence[Link],
-        programs: Sequence[Program],
+        traced: Sequence[Traced],
         rows: Sequence[Rows],
     ) -> None:
         self._kernel, self.rows = kernel, rows
         self.steps, self._batch = populations[0].current.shape[:2]
         self._plan = Plan(self.steps, populations[0].history)
-        for index, (population, program) in enumerate(zip(populations, programs, strict=True)):
-            current = self._write_current(index, population, links, programs)
-            self._write_step(population, program, rows[index], current)
+        for index, (population, each) in enumerate(zip(populations, traced, strict=True)):
+            current = self._write_current(index, population, links, traced)
+            self._write_step(population, each, rows[index], current)
             self._plan.end_unit(population.history.numel())
 
     def run(self, first: int, last: int) -> None:
@@ -105,7 +105,7 @@ class Forward:
         return self._plan.sequence(rows, shift=shift, ring=len(rows) < whole)
 
     def _write_current(
-        self, index: int, population: Population, links: Sequence[Link], programs: Sequence[Program]
+        self, index: int, population: Population, links: Sequence[Link], traced: Sequence[Traced]
     ) -> int:
         mine = self.rows[index]
         operand = self._sequence(mine.current, whole=self.steps)
@@ -114,33 +114,26 @@ class Forward:
         for link in links:
             if link.post == index:
                 source = self._plan.sequence(self.rows[link.pre].activity, shift=0 if link.delayed else 1)
-                spikes = emits_spikes(programs[link.pre])
+                spikes = emits_spikes(traced[link.pre].program)
                 self._plan.add_product(source, operand, link.weight.detach().t(), self._batch, sparse=spikes)
         return operand
 
-    def _write_step(self, population: Population, program: Program, rows: Rows, current: int) -> None:
-        plan, whole = self._plan, self.steps + 1
+    def _write_step(self, population: Population, traced: Traced, rows: Rows, current: int) -> None:
+        plan, program, whole = self._plan, traced.program, self.steps + 1
         before = [self._sequence(field, whole=whole) for field in rows.fields]
         after = [self._sequence(field, whole=whole, shift=1) for field in rows.fields]
-        ends = [(program.outputs[0], plan.sequence(rows.activity, shift=1))]
+        ends: list[tuple[Operand, int]] = [(program.outputs[0], plan.sequence(rows.activity, shift=1))]
         if rows.seen is not None:
             ends.append((program.outputs[1], plan.sequence(rows.seen)))
         ends += zip(program.outputs[2:], after, strict=True)
-        given = {Value(k): operand for k, operand in enumerate([*before, current])}
+        given: dict[Operand, int] = {Value(k): operand for k, operand in enumerate([*before, current])}
         if population.drive:
-            used = reached(program.operations, program.inputs, stops=(), ends=[end for end, _ in ends])
+            used = reached(program, stops=frozenset(), ends=tuple(end for end, _ in ends))
             given |= incoming_drives(plan, population, used)
-        lower(
-            plan,
-            program.operations,
-            program.inputs,
-            given=given,
-            ends=ends,
-            shape=population.history.shape,
-        )
+        lower(plan, program, traced.constants, given=given, ends=ends, shape=population.history.shape)
 
 
-def incoming_drives(plan: Plan, population: Population, used: Container[Value]) -> dict[Value, int]:
+def incoming_drives(plan: Plan, population: Population, used: Container[Operand]) -> dict[Operand, int]:
     """Return the operands of those drives that are used."""
     first = len(leaves(population.state)) + 1
     return {

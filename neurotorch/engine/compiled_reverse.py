@@ -10,6 +10,7 @@ and every few steps the gradients of weights gain ``sum over t of g_I(t) z(t-1)^
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,22 +21,21 @@ from neurotorch.engine.asked import Received, Wanted
 from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.compiled_forward import Needs, Rows, incoming_drives, shows_activity
 from neurotorch.engine.differentiate import ReverseProgram, differentiate
-from neurotorch.engine.lowering import End, lower, reached
+from neurotorch.engine.lowering import lower, reached
 from neurotorch.engine.plan import Plan, period
-from neurotorch.engine.tracing import Program, Value
+from neurotorch.engine.tracing import Operand, Program, Traced, Value
 
 
-def needs_of(program: Program, wanted: Wanted) -> Needs:
-    """Return which rows the reverse scan reads, whatever the loss turns out to be."""
+@functools.lru_cache(maxsize=256)
+def needs_of(program: Program, drives: tuple[bool, ...]) -> Needs:
+    """Return which rows the reverse scan reads, whatever the loss turns out to be; `drives`: which are learned."""
     fields = len(program.outputs) - 2
     reverse = differentiate(program, (1, int(not shows_activity(program)), *[1] * fields, 0))
-    ends = [*reverse.gradients[: fields + 1], *_of_drives(reverse, wanted), *reverse.sums]
     after = _values_after(program, reverse)
     found = reached(
-        reverse.operations,
-        reverse.inputs,
-        stops=[value for value in (_emitted_value(program, reverse), *after) if value is not None],
-        ends=ends,
+        reverse,
+        stops=frozenset(value for value in (_emitted_value(program, reverse), *after) if value is not None),
+        ends=(*reverse.gradients[: fields + 1], *_of_drives(reverse, drives), *reverse.sums),
     )
     return Needs(tuple(Value(k) in found or after[k] in found for k in range(fields)), Value(fields) in found)
 
@@ -45,8 +45,7 @@ class _Found(NamedTuple):
 
     states: list[Tensor]  # a ring of two rows each
     currents: Tensor
-    constants: list[Tensor]
-    totals: list[Tensor]  # of the constants, a ring of two rows each
+    totals: list[Tensor]  # of the learned constants, a ring of two rows each
     drives: list[Tensor | None]
 
 
@@ -55,7 +54,7 @@ class Reverse:
 
     Parameters
     ----------
-    kernel, populations, links, programs
+    kernel, populations, links, traced
         As of the forward scan.
     rows, needs
         What the forward scan left.
@@ -68,7 +67,7 @@ class Reverse:
         kernel: Callable[..., None],
         populations: Sequence[Population],
         links: Sequence[Link],
-        programs: Sequence[Program],
+        traced: Sequence[Traced],
         rows: Sequence[Rows],
         needs: Sequence[Needs],
         *,
@@ -76,7 +75,7 @@ class Reverse:
         weights: Sequence[bool],
         received: Sequence[Received],
     ) -> None:
-        self._kernel, self._populations, self._links, self._programs = kernel, populations, links, programs
+        self._kernel, self._populations, self._links, self._traced = kernel, populations, links, traced
         self._rows, self._needs, self._wanted, self._received = rows, needs, wanted, received
         self.steps, self._batch = populations[0].current.shape[:2]
         self._plan = Plan(self.steps, populations[0].history)
@@ -92,7 +91,7 @@ class Reverse:
         """Return the gradients in the order of the tensors that the scan was given."""
         gradients: list[Tensor | None] = []
         for index, (want, found) in enumerate(zip(self._wanted, self._found, strict=True)):
-            gradients += _of_coefficients(self._programs[index], want, found)
+            gradients += _of_coefficients(self._traced[index], want, found)
             gradients += [ring[0] if need else None for ring, need in zip(found.states, want.state, strict=True)]
             gradients.append(self._of_history(index) if want.history else None)
             gradients.append(found.currents[: self.steps] if want.current else None)
@@ -123,7 +122,7 @@ class Reverse:
 
     def _write(self, index: int) -> _Found:
         """Write what a step back in time does to one population."""
-        plan, population, program = self._plan, self._populations[index], self._programs[index]
+        plan, population, (program, constants, _) = self._plan, self._populations[index], self._traced[index]
         received, wanted = self._received[index], self._wanted[index]
         emitted = self._write_emitted(index)
         others = [received.seen, *received.states, received.current]
@@ -134,13 +133,13 @@ class Reverse:
         carried = [plan.sequence(ring, shift=1, ring=True) for ring in found.states]
         incoming = [None if gradient is None else plan.incoming(gradient) for gradient in others]
         operands = [[emitted], incoming[:1], *zip(carried, incoming[1:-1], strict=True), incoming[-1:]]
-        given = {
+        given: dict[Operand, int] = {
             value: operand
             for values, group in zip(reverse.received, operands, strict=True)
             for value, operand in zip(values, [x for x in group if x is not None], strict=True)
         }
         given |= dict(zip(reverse.totals, [plan.sequence(r, shift=1, ring=True) for r in found.totals], strict=True))
-        ends: list[tuple[End, int]] = list(
+        ends: list[tuple[Operand, int]] = list(
             zip(
                 reverse.gradients[: len(found.states) + 1],
                 [*(plan.sequence(ring, ring=True) for ring in found.states), self._current(index)],
@@ -148,17 +147,11 @@ class Reverse:
             )
         )
         ends += zip(reverse.sums, [plan.sequence(ring, ring=True) for ring in found.totals], strict=True)
-        ends += zip(_of_drives(reverse, wanted), [plan.sequence(r) for r in found.drives if r is not None], strict=True)
-        given |= self._given_rows(index, reverse, [end for end, _ in ends])
-        lower(
-            plan,
-            reverse.operations,
-            reverse.inputs,
-            given=given,
-            ends=ends,
-            shape=population.history.shape,
-            fuse_from=reverse.repeated,
+        ends += zip(
+            _of_drives(reverse, wanted.drive), [plan.sequence(r) for r in found.drives if r is not None], strict=True
         )
+        given |= self._given_rows(index, reverse, [end for end, _ in ends])
+        lower(plan, reverse, constants, given=given, ends=ends, shape=population.history.shape)
         plan.end_unit(population.history.numel())
         return found
 
@@ -186,14 +179,15 @@ class Reverse:
             if final is not None:
                 ring[self.steps & 1] = final
             states.append(ring)
-        totals = [like.new_zeros(2, *like.shape) for _ in reverse.constants]
+        totals = [like.new_zeros(2, *like.shape) for _ in reverse.learned]
         drives = [like.new_empty(self.steps, *like.shape) if need else None for need in self._wanted[index].drive]
-        return _Found(states, self._currents[index], list(reverse.constants), totals, drives)
+        return _Found(states, self._currents[index], totals, drives)
 
-    def _given_rows(self, index: int, reverse: ReverseProgram, ends: Sequence[End]) -> dict[Value, int]:
+    def _given_rows(self, index: int, reverse: ReverseProgram, ends: Sequence[Operand]) -> dict[Operand, int]:
         """Return the operands of the values that need not be computed, because the forward scan left them."""
-        plan, population, program = self._plan, self._populations[index], self._programs[index]
-        rows, needs, given = self._rows[index], self._needs[index], {}
+        plan, population, program = self._plan, self._populations[index], self._traced[index].program
+        rows, needs = self._rows[index], self._needs[index]
+        given: dict[Operand, int] = {}
         if (emitted := _emitted_value(program, reverse)) is not None:
             given[emitted] = plan.sequence(rows.activity, shift=1)
         for k, (field, value) in enumerate(zip(rows.fields, _values_after(program, reverse), strict=True)):
@@ -205,7 +199,7 @@ class Reverse:
         if needs.current:
             given[Value(len(rows.fields))] = plan.sequence(rows.current, ring=len(rows.current) < self.steps)
         if population.drive:
-            used = reached(reverse.operations, reverse.inputs, stops=given, ends=ends)
+            used = reached(reverse, stops=frozenset(given), ends=tuple(ends))
             given |= incoming_drives(plan, population, used)
         return given
 
@@ -217,23 +211,24 @@ class Reverse:
         return total
 
 
-def _of_coefficients(program: Program, wanted: Wanted, found: _Found) -> list[Tensor | None]:
+def _of_coefficients(traced: Traced, wanted: Wanted, found: _Found) -> list[Tensor | None]:
     """Return the gradients of the coefficients from those of the constants that were computed from them."""
-    leaves_ = [leaf for leaf, need in zip(program.coefficients, wanted.coefficients, strict=True) if need]
+    leaves_ = [leaf for leaf, need in zip(traced.coefficients, wanted.coefficients, strict=True) if need]
+    constants = [constant for constant in traced.constants if constant.requires_grad]
     sums = [
         ring[0].sum_to_size(constant.shape).to(constant.dtype)
-        for ring, constant in zip(found.totals, found.constants, strict=True)
+        for ring, constant in zip(found.totals, constants, strict=True)
     ]
     taken: Sequence[Tensor | None] = [None] * len(leaves_)
     if sums and leaves_:
-        taken = torch.autograd.grad(found.constants, leaves_, sums, allow_unused=True, retain_graph=True)
+        taken = torch.autograd.grad(constants, leaves_, sums, allow_unused=True, retain_graph=True)
     each = iter(taken)
     return [next(each) if need else None for need in wanted.coefficients]
 
 
-def _of_drives(reverse: ReverseProgram, wanted: Wanted) -> list[End]:
-    first = len(reverse.gradients) - len(wanted.drive)
-    return [end for end, need in zip(reverse.gradients[first:], wanted.drive, strict=True) if need]
+def _of_drives(reverse: ReverseProgram, wanted: Sequence[bool]) -> list[Operand]:
+    first = len(reverse.gradients) - len(wanted)
+    return [end for end, need in zip(reverse.gradients[first:], wanted, strict=True) if need]
 
 
 def _values_after(program: Program, reverse: ReverseProgram) -> list[Value | None]:
@@ -245,5 +240,7 @@ def _emitted_value(program: Program, reverse: ReverseProgram) -> Value | None:
     return _computed(program, reverse, program.outputs[0])
 
 
-def _computed(program: Program, reverse: ReverseProgram, end: End) -> Value | None:
-    return reverse.values[end] if isinstance(end, Value) and end >= program.inputs else None
+def _computed(program: Program, reverse: ReverseProgram, end: Operand) -> Value | None:
+    value = reverse.values[end] if isinstance(end, Value) and end >= program.inputs else None
+    assert value is None or isinstance(value, Value)
+    return value

@@ -63,14 +63,14 @@ def forward(
     rows = [
         allocate(
             population,
-            program,
+            each.program,
             everything(population) if record else need,
             linked=any(link.post == index for link in links),
             kept=block_length(steps) + 1 if recompute else steps + 1,
         )
-        for index, (population, program, need) in enumerate(zip(populations, compiled.programs, needs, strict=True))
+        for index, (population, each, need) in enumerate(zip(populations, compiled.traced, needs, strict=True))
     ]
-    scan, borders = Forward(compiled.kernel, populations, links, compiled.programs, rows), []
+    scan, borders = Forward(compiled.kernel, populations, links, compiled.traced, rows), []
     for first, last in _blocks(steps) if recompute else [(0, steps)]:
         borders.append([row.clone() for row in border(rows, first)] if recompute else [])
         scan.run(first, last)
@@ -105,22 +105,22 @@ def backward(
         rows = [
             allocate(
                 population,
-                program,
+                each.program,
                 need,
                 linked=any(link.post == index for link in links),
                 kept=block_length(steps) + 1,
                 activity=mine.activity,
             )
-            for index, (population, program, need, mine) in enumerate(
-                zip(populations, compiled.programs, needs, kept.rows, strict=True)
+            for index, (population, each, need, mine) in enumerate(
+                zip(populations, compiled.traced, needs, kept.rows, strict=True)
             )
         ]
-        again = Forward(compiled.kernel, populations, links, compiled.programs, rows)
+        again = Forward(compiled.kernel, populations, links, compiled.traced, rows)
     reverse = Reverse(
         compiled.kernel,
         populations,
         links,
-        compiled.programs,
+        compiled.traced,
         rows,
         needs,
         wanted=wanted,
@@ -141,7 +141,7 @@ def backward(
 def _needs(compiled: Compiled, populations: Sequence[Population], wanted: Sequence[Wanted] | None) -> list[Needs]:
     if wanted is None:
         return [nothing(population) for population in populations]
-    return [needs_of(program, want) for program, want in zip(compiled.programs, wanted, strict=True)]
+    return [needs_of(each.program, tuple(want.drive)) for each, want in zip(compiled.traced, wanted, strict=True)]
 
 
 def _blocks(steps: int) -> list[tuple[int, int]]:

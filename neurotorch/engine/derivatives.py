@@ -6,9 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from neurotorch.engine import machine
 from neurotorch.engine.tracing import Symbol
 
@@ -27,7 +24,7 @@ def _sigmoid(x: Symbol) -> Symbol:
 def _log(x: Any) -> Any:
     if isinstance(x, float):
         return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
-    return torch.log(x) if isinstance(x, Tensor) else x.tape.add(machine.LOG, x)
+    return x.tape.add(machine.LOG, x)
 
 
 def _power(g: Symbol, y: Symbol, a: Any, b: Any) -> tuple[Any, Any]:

@@ -39,19 +39,18 @@ class Plan:
 
     def __init__(self, steps: int, like: Tensor) -> None:
         self.steps, self.like = steps, like
+        self._dtype = np.float32 if like.dtype == torch.float32 else np.float64
         self._operands: list[tuple[int, int, int, int, int]] = []  # address, per step, shift, mask, per element
         self._loads: list[tuple[int, ...]] = []  # operand, address, strides of time, batch and neuron, batch, neurons
         self._links: list[tuple[int, ...]] = []  # source, target, weight in rows, in panels, pre, post, batch, all?
         self._outers: list[tuple[int, ...]] = []  # activity, gradient, address of total, pre, post, batch
-        self._instructions: list[tuple[int, int, int, int, int]] = []  # code, out, a, b, c
+        self._instructions = [np.zeros((0, 5), np.int64)]  # code, out, a, b, c
         self._units: list[_Unit] = []
         self._kept: list[Tensor] = []
-        self._numbers: dict[str, int] = {}
-        self._constants: dict[int, int] = {}
-        self._free: list[int] = []
+        self._written = 0  # instructions so far
         self._starts = (0, 0, 0, 0)
         self._tables: list[np.ndarray] | None = None
-        self._rooms: list[np.ndarray] = []
+        self._chunks: list[np.ndarray] = []
         self._indices, self._work = 1, 1  # numbers that the machine needs room for
 
     def keep(self, tensor: Tensor) -> Tensor:
@@ -67,7 +66,7 @@ class Plan:
         self.keep(rows)
         mask = len(rows) - 1 if ring else -1
         assert not ring or len(rows) & mask == 0
-        return self._operand(rows.data_ptr(), rows[0].numel(), shift, mask, 1)
+        return self._operand(rows.data_ptr(), rows.stride(0), shift, mask, 1)
 
     def row(self, tensor: Tensor) -> int:
         """Return an operand that is the contiguous `tensor` at every step."""
@@ -76,35 +75,17 @@ class Plan:
 
     def number(self, value: float) -> int:
         """Return an operand that is one number everywhere."""
-        key = repr(value)  # tells -0 from 0, and nan from nothing
-        if key not in self._numbers:
-            full = self.keep(self.like.new_full((CHUNK,), value))
-            self._numbers[key] = self._operand(full.data_ptr(), 0, 0, -1, 0)
-        return self._numbers[key]
+        return self._short(np.full(CHUNK, value, self._dtype))
 
-    def constant(self, value: float | Tensor, shape: torch.Size) -> int:
-        """Return an operand that is `value`, a number or a tensor that broadcasts against `shape`, at every step."""
-        if not isinstance(value, Tensor):
-            return self.number(value)
-        if id(value) not in self._constants:
-            self.keep(value)
-            if value.numel() > 1:
-                full = value.detach().to(self.like.dtype).expand(shape).contiguous()
-                self._constants[id(value)] = self.row(full)
-            else:
-                self._constants[id(value)] = self.number(value.item())
-        return self._constants[id(value)]
+    def constant(self, value: Tensor, shape: torch.Size) -> int:
+        """Return an operand that is `value`, which broadcasts against `shape`, at every step."""
+        if value.numel() == 1:
+            return self.number(value.item())
+        return self.row(value.detach().to(self.like.dtype).expand(shape).contiguous())
 
     def scratch(self) -> int:
         """Return an operand for what one instruction hands to another."""
-        if self._free:
-            return self._free.pop()
-        self.keep(full := self.like.new_empty(CHUNK))
-        return self._operand(full.data_ptr(), 0, 0, -1, 0)
-
-    def release(self, operand: int) -> None:
-        """Take back an operand that `scratch` gave."""
-        self._free.append(operand)
+        return self._short(np.empty(CHUNK, self._dtype))
 
     def incoming(self, tensor: Tensor) -> int:
         """Return an operand that is row `t` of `tensor` ``(time, batch, neuron)``, which may have any strides."""
@@ -139,37 +120,40 @@ class Plan:
         self._work = max(self._work, count * -(-post // width) * width)
         self._outers.append((activity, gradient, total.data_ptr(), pre, post, batch))
 
-    def instruct(self, code: int, out: int, a: int, b: int | None = None, c: int | None = None) -> int:
-        """Add an instruction; return `out`. What `code` does not take is left out."""
-        self._instructions.append((code, out, a, a if b is None else b, a if c is None else c))
-        return out
+    def instruct(self, instructions: np.ndarray, operands: Sequence[int]) -> None:
+        """Add instructions ``(instruction, 5)``: code, out, a, b, c, the latter as places in `operands`."""
+        added = instructions.copy()
+        added[:, 1:] = np.array(operands, np.int64)[added[:, 1:]]
+        self._instructions.append(added)
+        self._written += len(added)
 
     def end_unit(self, count: int) -> None:
         """End the unit in hand, whose rows have `count` elements; what comes next belongs to another."""
-        ends = (len(self._operands), len(self._loads), len(self._links), len(self._instructions))
+        ends = (len(self._operands), len(self._loads), len(self._links), self._written)
         self._units.append(_Unit(count, *zip(self._starts, ends, strict=True)))
         self._starts = ends
-        self._numbers.clear()
-        self._constants.clear()
-        self._free.clear()
 
     def run(self, kernel: Callable[..., None], first: int, last: int, *, backwards: bool = False) -> None:
         """Execute the steps from `first` up to, not including, `last`."""
-        dtype = np.float32 if self.like.dtype == torch.float32 else np.float64
         if self._tables is None:
             units = [(unit.elements, *(edge for part in unit[1:] for edge in part)) for unit in self._units]
             self._tables = [
                 _table(units, 9),
                 _table(self._loads, 7),
                 _table(self._links, 8),
-                _table(self._instructions, 5),
+                np.concatenate(self._instructions),
                 _table(self._operands, 5),
                 _table(self._outers, 6),
             ]
             edge = TALLEST * PANEL // self.like.element_size()
-            self._rooms = [np.empty(self._indices, np.int32), np.empty(edge, dtype), np.empty(self._work, dtype)]
+            sizes = ((self._indices, np.int32), (edge, self._dtype), (self._work, self._dtype))
+            self._tables += [np.empty(size, dtype) for size, dtype in sizes]
         length = period(self.steps, self.like.shape[-2])
-        kernel(self.steps, first, last, int(backwards), *self._tables, length, CHUNK, *self._rooms)
+        kernel(self.steps, first, last, int(backwards), *self._tables[:6], length, CHUNK, *self._tables[6:])
+
+    def _short(self, chunk: np.ndarray) -> int:
+        self._chunks.append(chunk)
+        return self._operand(chunk.ctypes.data, 0, 0, -1, 0)
 
     def _operand(self, address: int, per_step: int, shift: int, alternate: int, per_element: int) -> int:
         self._operands.append((address, per_step, shift, alternate, per_element))

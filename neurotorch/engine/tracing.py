@@ -3,12 +3,16 @@
 A step is arithmetic and words of `neurotorch.core.vocabulary`, and pointwise, so that the call is a straight list of
 operations, whatever models, options and instruments it went through. What depends on coefficients alone is computed by
 torch on the spot, with a graph to the coefficients that are learned. The list is drawn up anew for every scan, which
-takes a fraction of a millisecond: there is no older version of a step to go stale.
+takes a tenth of a millisecond: there is no older version of a step to go stale. What follows from the list alone (its
+derivative, its layout) is kept under the list itself, in which tensors are known by number: it holds for every step
+that does the same, whatever its name and the numbers in its tensors.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -28,6 +32,22 @@ class Value(int):
     """The number of a value: inputs come first, then the results of the operations."""
 
 
+class Number(NamedTuple):
+    """A number; `text` tells -0 from 0."""
+
+    value: float
+    text: str
+
+
+class Constant(NamedTuple):
+    """The place of a tensor that was computed from coefficients alone."""
+
+    place: int
+
+
+Operand = Value | Number | Constant
+
+
 class Operation(NamedTuple):
     """One elementwise operation.
 
@@ -36,21 +56,22 @@ class Operation(NamedTuple):
     code
         One of `neurotorch.engine.machine`.
     operands
-        What it takes: earlier values by number, constants.
+        What it takes.
     detached
         Whether no gradient flows through it.
     slope
-        Of a spike: the value that stands in for its derivative.
+        Of a spike: what stands in for its derivative.
     """
 
     code: int
-    operands: tuple[Value | float | Tensor, ...]
+    operands: tuple[Operand, ...]
     detached: bool = False
-    slope: Value | float | Tensor | None = None
+    slope: Operand | None = None
 
 
-class Program(NamedTuple):
-    """What a step does.
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What a step does. There is one object for each list of operations.
 
     Attributes
     ----------
@@ -59,25 +80,40 @@ class Program(NamedTuple):
     operations
         In order; their results are the values numbered from `inputs` on.
     outputs
-        Emitted, seen, and the state's fields afterwards: values by number, or constants.
-    coefficients
-        The leaves of the coefficients: what constants that carry a gradient were computed from.
-    dtype
-        Of the scan.
-    reverses
-        Its reverse programs, as far as `neurotorch.engine.differentiate` was asked for them.
+        Emitted, seen, and the state's fields afterwards.
+    learned
+        Of every constant, whether it carries a gradient.
     """
 
     inputs: int
     operations: tuple[Operation, ...]
-    outputs: tuple[Any, ...]
+    outputs: tuple[Operand, ...]
+    learned: tuple[bool, ...]
+
+
+class Traced(NamedTuple):
+    """The program of a population's step, and its tensors.
+
+    Attributes
+    ----------
+    program
+        Without tensors.
+    constants
+        Those that were computed from coefficients alone, with a graph to what is learned.
+    coefficients
+        The leaves of that graph.
+    """
+
+    program: Program
+    constants: tuple[Tensor, ...]
     coefficients: tuple[Tensor, ...]
-    dtype: torch.dtype
-    reverses: dict[tuple[int, ...], Any]
 
 
-def trace(population: Population) -> Program:
-    """Return the program of a population's step.
+_program = functools.lru_cache(maxsize=256)(Program)
+
+
+def trace(population: Population) -> Traced:
+    """Return the program of a population's step, and its tensors.
 
     Raises
     ------
@@ -85,7 +121,7 @@ def trace(population: Population) -> Program:
         If the step leaves the vocabulary, changes the shape of its state, or branches on a value.
     """
     fields = len(leaves(population.state))
-    tape = Tape(population.history.dtype, fields + 1 + len(population.drive))
+    tape = Tape(fields + 1 + len(population.drive), population.history.dtype)
     symbols: list[Any] = list(tape.inputs)
     state = rebuild(population.state, symbols[:fields])
     given = [leaf.detach().requires_grad_(leaf.requires_grad) for leaf in leaves(population.coefficients)]
@@ -100,7 +136,9 @@ def trace(population: Population) -> Program:
     if len(ends) != fields + 2:
         raise OutsideVocabularyError("the state after the step has other fields than before")
     outputs = tuple(tape.operand(end) for end in ends)
-    return Program(len(tape.inputs), tuple(tape.operations), outputs, tuple(given), tape.dtype, {})
+    learned = tuple(constant.requires_grad for constant in tape.constants)
+    program = _program(len(tape.inputs), tuple(tape.operations), outputs, learned)
+    return Traced(program, tuple(tape.constants), tuple(given))
 
 
 def _ends(tree: Any) -> list[Any]:
@@ -112,32 +150,36 @@ def _ends(tree: Any) -> list[Any]:
 class Tape:
     """The operations so far, and a symbol for each of the values that come in."""
 
-    def __init__(self, dtype: torch.dtype, inputs: int) -> None:
+    def __init__(self, inputs: int, dtype: torch.dtype | None = None) -> None:
         self.dtype = dtype
         self.inputs = [Symbol(self, Value(k)) for k in range(inputs)]
         self.operations: list[Operation] = []
-        self._known: dict[Any, Symbol] = {}
+        self.constants: list[Tensor] = []
+        self._known: dict[Operation, Symbol] = {}
+        self._places: dict[int, Constant] = {}  # by the ids of the constants, which are kept alive
 
     def add(self, code: int, *operands: Any, detached: bool = False, slope: Any = None) -> Symbol:
         """Write an operation down, unless it is there; return the symbol of its result."""
         given = tuple(self.operand(operand) for operand in operands)
-        steep = None if slope is None else self.operand(slope)
-        key = (code, detached, *(id(x) if isinstance(x, Tensor) else (type(x), x) for x in (*given, steep)))
-        if key not in self._known:
-            self.operations.append(Operation(code, given, detached, steep))  # keeps its tensors alive, and so their ids
-            self._known[key] = Symbol(self, Value(len(self.inputs) + len(self.operations) - 1))
-        return self._known[key]
+        operation = Operation(code, given, detached, None if slope is None else self.operand(slope))
+        if operation not in self._known:
+            self.operations.append(operation)
+            self._known[operation] = Symbol(self, Value(len(self.inputs) + len(self.operations) - 1))
+        return self._known[operation]
 
-    def operand(self, value: Any) -> Value | float | Tensor:
-        """Return what an operation notes of a value, a number or a constant."""
+    def operand(self, value: Any) -> Operand:
+        """Return what an operation notes of a symbol, a number or a constant."""
         if isinstance(value, Symbol):
             return value.value
         if isinstance(value, bool | int | float):
-            return float(value)
+            return Number(float(value), repr(float(value)))
         if isinstance(value, Tensor):
             if value.dim() > 2:
                 raise OutsideVocabularyError(f"a constant of shape {tuple(value.shape)} is not pointwise")
-            return value
+            if id(value) not in self._places:
+                self._places[id(value)] = Constant(len(self.constants))
+                self.constants.append(value)
+            return self._places[id(value)]
         raise OutsideVocabularyError(f"a {type(value).__name__} is neither a number nor a tensor")
 
 
@@ -149,11 +191,14 @@ def _method(code: int, *, reflected: bool = False) -> Callable[[Symbol, Any], Sy
 
 
 class Symbol:
-    """Stands for a row of one step. It takes arithmetic, comparisons and the words, and refuses everything else."""
+    """Stands for a row of one step, or for a constant where a program is differentiated.
+
+    It takes arithmetic, comparisons and the words, and refuses everything else.
+    """
 
     __hash__ = object.__hash__
 
-    def __init__(self, tape: Tape, value: Value) -> None:
+    def __init__(self, tape: Tape, value: Value | Constant) -> None:
         self.tape, self.value = tape, value
 
     __add__, __radd__ = _method(machine.ADD), _method(machine.ADD, reflected=True)
@@ -187,7 +232,7 @@ class Symbol:
         raise OutsideVocabularyError("it branches on a value: use where(condition, x, y)")
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self) -> torch.dtype | None:
         """The dtype of the scan; what compares is 1 and 0 in it."""
         return self.tape.dtype
 
