@@ -28,7 +28,7 @@ from neurotorch.core.trees import leaves, rebuild, transform
 from neurotorch.engine import compiled_scan, forward
 from neurotorch.engine.asked import Wanted, split_received, split_wanted
 from neurotorch.engine.choice import Compiled, choose
-from neurotorch.engine.circuit import Link, Population, Run, check_circuit
+from neurotorch.engine.circuit import Link, Population, Run, check_circuit, project
 from neurotorch.engine.reverse import Reverse
 
 BLOCK_ELEMENTS = 1 << 18
@@ -51,6 +51,8 @@ def scan(
     check_circuit(populations, links)
     with torch.autocast(populations[0].current.device.type, enabled=False):
         compiled = choose(populations, links)
+        if compiled is None:
+            populations = [project(population) for population in populations]
         circuit = _Circuit(tuple(populations), tuple(links), record, recompute)
         if torch.is_grad_enabled():
             outputs: Sequence[Any] = _Adjoint.apply(circuit, compiled, *_tensors(populations, links))
@@ -84,7 +86,14 @@ def _tensors(populations: Sequence[Population], links: Sequence[Link]) -> list[T
 
 def _open(population: Population) -> tuple[Any, ...]:
     """Return the parts of a population that hold tensors."""
-    return (population.coefficients, population.state, population.history, population.current, population.drive)
+    return (
+        population.coefficients,
+        population.state,
+        population.history,
+        population.current,
+        population.drive,
+        population.inputs,
+    )
 
 
 def _restore(circuit: _Circuit, tensors: Sequence[Tensor]) -> _Circuit:

@@ -19,6 +19,7 @@ class Wanted(NamedTuple):
     history: bool
     current: bool
     drive: list[bool]
+    inputs: list[bool]  # of their weights
 
 
 class Received(NamedTuple):
@@ -46,7 +47,8 @@ def split_wanted(populations: Sequence[Population], needs: Sequence[bool]) -> tu
         coefficients = [left.pop(0) for _ in leaves(p.coefficients)]
         state = [left.pop(0) for _ in leaves(p.state)]
         history, current = left.pop(0), left.pop(0)
-        wanted.append(Wanted(coefficients, state, history, current, [left.pop(0) for _ in p.drive]))
+        drive, inputs = [left.pop(0) for _ in p.drive], [left.pop(0) for _ in leaves(p.inputs)]
+        wanted.append(Wanted(coefficients, state, history, current, drive, inputs[1::2]))
     return wanted, left
 
 

@@ -1,8 +1,8 @@
 """Whether a scan runs compiled or as a loop in torch.
 
-Compiled was faster at every size that was measured: float32, one thread, forward and backward of one recurrent
-population with learned time constants, 11 to 14 % of the neurons spiking at a step, against autograd through the
-reference loop. Current-based LIF: 30 times for 128 neurons, 11 for 522 and 10 for 2048 (single samples), 3.6 for
+Beyond a few steps compiled was faster at every size that was measured: float32, one thread, forward and backward of one
+recurrent population with learned time constants, 11 to 14 % of the neurons spiking at a step, against autograd through
+the reference loop. Current-based LIF: 30 times for 128 neurons, 11 for 522 and 10 for 2048 (single samples), 3.6 for
 522 x 32 samples, 2.6 for 256 x 128. Wilson-Cowan, single samples: 16 times for 67 neurons, 6 for 522. (A busy machine;
 the runs took turns.) So there is no size from which on it is torch; what decides is device, dtype and what the step is.
 """
@@ -23,6 +23,10 @@ from neurotorch.engine.kernel import kernel
 from neurotorch.engine.tracing import OutsideVocabularyError, Traced, trace
 
 _LOGGER = logging.getLogger(__name__)
+FEW = 4
+"""Steps up to which a scan without a gradient runs in torch: laying a scan out takes half a millisecond, and 67 and 522
+neurons were even at 6 and 8 steps of LIF, at 9 and 15 of Wilson-Cowan."""
+
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -41,10 +45,13 @@ def choose(populations: Sequence[Population], links: Sequence[Link]) -> Compiled
     the vocabulary is reported once.
     """
     dtype = populations[0].history.dtype
-    tensors = [t for p in populations for t in (*leaves((p.coefficients, p.state, p.drive)), p.history, p.current)]
+    tensors = [
+        t for p in populations for t in (*leaves((p.coefficients, p.state, p.drive, p.inputs)), p.history, p.current)
+    ]
     if (
         dtype not in _NAMES
         or torch.compiler.is_compiling()
+        or (not torch.is_grad_enabled() and len(populations[0].current) <= FEW)
         or not all(_frozen(population.step) for population in populations)
         or not all(type(t) in _PLAIN and t.device.type == "cpu" for t in (*tensors, *(link.weight for link in links)))
     ):

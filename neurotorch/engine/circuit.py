@@ -14,6 +14,17 @@ Step = Callable[[Any, Any, Tensor, tuple[Tensor, ...]], tuple[Tensor, Tensor, An
 """``step(coefficients, state, current, drive) -> (emitted, seen, state)``, pure and pointwise."""
 
 
+class Projection(NamedTuple):
+    """Data that enter through a weight: they add ``weight @ activity(t)`` to a current.
+
+    `activity` is ``(time, batch, channel)`` and gets no gradient, `weight` ``(neuron, channel)``. A current that is
+    computed outside the scan takes memory for every neuron and step, and so does its gradient; here neither is kept.
+    """
+
+    activity: Tensor
+    weight: Tensor
+
+
 class Population(NamedTuple):
     """One population of a circuit.
 
@@ -31,6 +42,8 @@ class Population(NamedTuple):
         ``(time, batch, neuron)``: input from outside the circuit.
     drive
         Further pointwise inputs of the step, each ``(time, batch or 1, neuron or 1)``.
+    inputs
+        What adds to `current` from outside the circuit.
     """
 
     step: Step
@@ -39,6 +52,7 @@ class Population(NamedTuple):
     history: Tensor
     current: Tensor
     drive: tuple[Tensor, ...] = ()
+    inputs: tuple[Projection, ...] = ()
 
 
 class Link(NamedTuple):
@@ -92,6 +106,14 @@ def summed_current(
     return external
 
 
+def project(population: Population) -> Population:
+    """Return the population with its inputs in its current."""
+    current = population.current
+    for activity, weight in population.inputs:
+        current = current + functional.linear(activity.detach(), weight)
+    return population._replace(current=current, inputs=())
+
+
 def drive_at(population: Population, steps: int | slice) -> tuple[Tensor, ...]:
     """Return the drive of a population at one step or over a block of steps."""
     return tuple(drive[steps] for drive in population.drive)
@@ -124,6 +146,7 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
             ("A state", [population.history, *leaves(population.state)]),
             ("The drive (the forcing, say)", population.drive),
             ("A constant given per neuron", constants),
+            ("An input", leaves(population.inputs)),
         ):
             for tensor in tensors:
                 if tensor.dtype != dtype:
@@ -131,6 +154,13 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
                         f"{what} of population {index} is {tensor.dtype}, but the circuit runs in {dtype}: "
                         "cast them to one dtype, for instance with inputs.to(dtype) or network.to(dtype)."
                     )
+        for activity, weight in population.inputs:
+            shapes = ((steps, batch, weight.shape[-1]), (neurons, activity.shape[-1]))
+            if (tuple(activity.shape), tuple(weight.shape)) != shapes:
+                raise ValueError(
+                    f"Inputs of population {index} are {tuple(activity.shape)} through a weight "
+                    f"{tuple(weight.shape)}, but (time, batch, channel) and (neuron, channel) are {shapes} here."
+                )
     for link in links:
         shape = (populations[link.post].history.shape[-1], populations[link.pre].history.shape[-1])
         if tuple(link.weight.shape) != shape:

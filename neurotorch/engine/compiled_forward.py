@@ -111,6 +111,9 @@ class Forward:
         operand = self._sequence(mine.current, whole=self.steps)
         if mine.current is not population.current:
             self._plan.load(operand, population.current)
+        for activity, weight in population.inputs:
+            source = self._plan.sequence(activity.detach().contiguous())
+            self._plan.add_product(source, operand, weight.detach().t(), self._batch, sparse=True)
         for link in links:
             if link.post == index:
                 source = self._plan.sequence(self.rows[link.pre].activity, shift=0 if link.delayed else 1)

@@ -81,7 +81,8 @@ class Reverse:
         self._plan = Plan(self.steps, populations[0].history)
         self._currents = [self._room(population, want) for population, want in zip(populations, wanted, strict=True)]
         self._found = [self._write(index) for index in range(len(populations) - 1, -1, -1)][::-1]
-        self._weights = [self._collect(link) if need else None for link, need in zip(links, weights, strict=True)]
+        self._inputs = [self._collect_inputs(index) for index in range(len(populations))]
+        self._weights = [self._collect_link(link) if need else None for link, need in zip(links, weights, strict=True)]
 
     def run(self, first: int, last: int) -> None:
         """Execute the steps from `last`, not included, down to `first`."""
@@ -99,6 +100,8 @@ class Reverse:
                 None if rows is None else rows.sum_to_size(drive.shape)
                 for rows, drive in zip(found.drives, self._populations[index].drive, strict=True)
             ]
+            for total in self._inputs[index]:
+                gradients += [None, None if total is None else total.t()]
         return gradients + [None if total is None else total.t() for total in self._weights]
 
     def _room(self, population: Population, wanted: Wanted) -> Tensor:
@@ -114,10 +117,21 @@ class Reverse:
         currents = self._currents[index]
         return self._plan.sequence(currents, shift=shift, ring=len(currents) <= self.steps)
 
-    def _collect(self, link: Link) -> Tensor:
-        total = link.weight.new_zeros(link.weight.shape[::-1])
+    def _collect_link(self, link: Link) -> Tensor:
         activity = self._plan.sequence(self._rows[link.pre].activity, shift=0 if link.delayed else 1)
-        self._plan.add_outer(activity, self._current(link.post), total, self._batch)
+        return self._collect(link.weight, activity, link.post)
+
+    def _collect_inputs(self, index: int) -> list[Tensor | None]:
+        return [
+            self._collect(weight, self._plan.sequence(activity.detach().contiguous()), index) if need else None
+            for (activity, weight), need in zip(
+                self._populations[index].inputs, self._wanted[index].inputs, strict=True
+            )
+        ]
+
+    def _collect(self, weight: Tensor, activity: int, post: int) -> Tensor:
+        total = weight.new_zeros(weight.shape[::-1])
+        self._plan.add_outer(activity, self._current(post), total, self._batch)
         return total
 
     def _write(self, index: int) -> _Found:

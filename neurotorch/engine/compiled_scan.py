@@ -65,7 +65,7 @@ def forward(
             population,
             each.program,
             everything(population) if record else need,
-            linked=any(link.post == index for link in links),
+            linked=_linked(index, population, links),
             kept=block_length(steps) + 1 if recompute else steps + 1,
         )
         for index, (population, each, need) in enumerate(zip(populations, compiled.traced, needs, strict=True))
@@ -107,7 +107,7 @@ def backward(
                 population,
                 each.program,
                 need,
-                linked=any(link.post == index for link in links),
+                linked=_linked(index, population, links),
                 kept=block_length(steps) + 1,
                 activity=mine.activity,
             )
@@ -142,6 +142,11 @@ def _needs(compiled: Compiled, populations: Sequence[Population], wanted: Sequen
     if wanted is None:
         return [nothing(population) for population in populations]
     return [needs_of(each.program, tuple(want.drive)) for each, want in zip(compiled.traced, wanted, strict=True)]
+
+
+def _linked(index: int, population: Population, links: Sequence[Link]) -> bool:
+    """Return whether anything adds to the current of a population within the scan."""
+    return bool(population.inputs) or any(link.post == index for link in links)
 
 
 def _blocks(steps: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neurotorch.core.trees import leaves, rebuild
-from neurotorch.engine.circuit import Link, Population, Run, check_circuit, drive_at, summed_current
+from neurotorch.engine.circuit import Link, Population, Run, check_circuit, drive_at, project, summed_current
 
 
 def scan(
@@ -35,6 +35,7 @@ def scan(
     """
     del recompute
     check_circuit(populations, links)
+    populations = [project(population) for population in populations]
     steps = populations[0].current.shape[0]
     states: list[Any] = [population.state for population in populations]
     before = [population.history for population in populations]

@@ -124,7 +124,7 @@ def run_block(
     `weights` are its present effective weights, with their graph.
     """
     with torch.no_grad():
-        run = network.run(inputs, state, frames=frames, forcing=forcing, record=True)
+        run = network.run(inputs, state, frames=frames, forcing=forcing, weights=weights, record=True)
     blocks = []
     for index, (name, layer) in enumerate(network.named_layers().items()):
         links = _links(network, index, inputs, state, run)

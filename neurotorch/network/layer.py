@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from neurotorch.connections.connection import Connection
 from neurotorch.core.checks import check_count, check_positive
-from neurotorch.engine import Link, Population, adjoint
+from neurotorch.engine import Link, Population, Projection, adjoint
 from neurotorch.network.checks import check_stable
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.observation import Observation
@@ -101,6 +101,11 @@ class Layer(nn.Module):
 
     def external_current(self, inputs: Tensor | None, weight: Tensor | None, *, steps: int, batch: int) -> Tensor:
         """Return the current from outside, ``(time, batch, neuron)``: inputs through `weight`, and the bias."""
+        current = self._outright(inputs, weight, steps=steps, batch=batch)
+        return current if self.bias is None else current + self.bias()
+
+    def _outright(self, inputs: Tensor | None, weight: Tensor | None, *, steps: int, batch: int) -> Tensor:
+        """Return inputs through `weight` as a current."""
         if inputs is None:
             like = self.like()
             current = like.new_zeros(1, 1, self.neurons)
@@ -118,9 +123,29 @@ class Layer(nn.Module):
                 f"for each of its {self.neurons} neurons: give it "
                 f"`inputs=Connection({current.shape[-1]}, {self.neurons})`."
             )
-        if self.bias is not None:
-            current = current + self.bias()
         return current.expand(steps, batch, self.neurons)
+
+    def from_outside(
+        self, inputs: Tensor | None, weight: Tensor | None, *, steps: int, batch: int
+    ) -> tuple[Tensor, tuple[Projection, ...]]:
+        """Return the current from outside, and what the scan shall add to it.
+
+        What would take more memory as a current enters the scan through its weight: data of no more channels than there
+        are neurons, and the bias (through 1). Under autocast, which rounds that product, all is in the current.
+        """
+        if torch.is_autocast_enabled(self.like().device.type if inputs is None else inputs.device.type):
+            return self.external_current(inputs, weight, steps=steps, batch=batch), ()
+        projections = []
+        if inputs is not None and weight is not None:
+            self._check_inputs(inputs, weight)
+            if not inputs.requires_grad and inputs.shape[-1] <= self.neurons:
+                projections.append(Projection(inputs.expand(steps, batch, -1), weight))
+                inputs = None
+        if self.bias is not None:
+            bias = self.bias()
+            one = bias.new_ones(1, 1, 1).expand(steps, batch, 1)
+            projections.append(Projection(one, bias.expand(self.neurons).unsqueeze(-1)))
+        return self._outright(inputs, weight, steps=steps, batch=batch), tuple(projections)
 
     @staticmethod
     def _check_inputs(inputs: Tensor, weight: Tensor) -> None:

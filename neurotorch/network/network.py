@@ -273,7 +273,8 @@ class Network(nn.Module):
             weight = weights.get(f"{name}.inputs")
             if place and weight is not None:
                 links.append(Link(place - 1, place, weight))
-            current = layer.external_current(activity if not place else None, weight, steps=steps, batch=batch)
+            outside = None if place else activity
+            current, projections = layer.from_outside(outside, weight, steps=steps, batch=batch)
             if name in noise:
                 current = current + noise[name]
             if (recurrent := weights.get(f"{name}.recurrent")) is not None:
@@ -286,7 +287,7 @@ class Network(nn.Module):
                     dt=self.dt,
                     observation=self._observation_of(index),
                     forcing=self._forcing_of(index, forcing),
-                )
+                )._replace(inputs=projections)
             )
         for (source, target), address in zip(self._loops, self.feedback, strict=True):
             if target in group:
