@@ -43,7 +43,8 @@ def scan(
 
     Parameters and result are those of `neurotorch.engine.reference.scan`. With `recompute`, states are kept at the
     borders of about ``sqrt(time)`` blocks, and run again within a block for the reverse scan: less memory, one more
-    forward scan, the same gradients bit for bit. It concerns compiled scans that record nothing.
+    forward scan, the same gradients bit for bit. It concerns compiled scans that record
+    nothing and whose states take more memory than their weights.
 
     Under autocast the scan keeps the dtype of its weights: a state that is rounded to half precision at every step does
     not keep small increments.

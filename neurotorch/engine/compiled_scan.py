@@ -59,7 +59,7 @@ def forward(
     """
     steps = populations[0].current.shape[0]
     needs = _needs(compiled, populations, wanted)
-    recompute = recompute and wanted is not None and not record
+    recompute = recompute and wanted is not None and not record and _saves(populations, links, needs)
     rows = [
         allocate(
             population,
@@ -142,6 +142,12 @@ def _needs(compiled: Compiled, populations: Sequence[Population], wanted: Sequen
     if wanted is None:
         return [nothing(population) for population in populations]
     return [needs_of(each.program, tuple(want.drive)) for each, want in zip(compiled.traced, wanted, strict=True)]
+
+
+def _saves(populations: Sequence[Population], links: Sequence[Link], needs: Sequence[Needs]) -> bool:
+    """Return whether states that are not kept take more memory than the weights that run them again."""
+    kept = [p.current.numel() * (sum(need.fields) + need.current) for p, need in zip(populations, needs, strict=True)]
+    return sum(kept) > sum(link.weight.numel() for link in links)
 
 
 def _linked(index: int, population: Population, links: Sequence[Link]) -> bool:

@@ -47,10 +47,16 @@ def check_named_layers(layers: Mapping[str, Any], layer: type[nn.Module]) -> Non
             raise ValueError(f"A layer is named {name!r}, a name that torch keeps for itself: choose another one.")
 
 
+def all_finite(tensor: Tensor) -> bool:
+    """Return whether all numbers are finite; as long as their sum is, without taking the memory of another tensor."""
+    tensor = tensor.detach()
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+
+
 def check_inputs_finite(inputs: Tensor) -> None:
     """Raise if `inputs` ``(frame, batch, channel)`` hold NaN or infinite values, naming the first frame."""
-    finite = torch.isfinite(inputs)
-    if not bool(finite.all()):
+    if not all_finite(inputs):
+        finite = torch.isfinite(inputs)
         frame, sample, channel = (int(i) for i in torch.nonzero(~finite)[0])
         raise ValueError(
             f"`inputs` holds {int((~finite).sum())} NaN or infinite values, the first in frame {frame} "
@@ -63,9 +69,10 @@ def check_activity_finite(name: str, run: Run) -> None:
 
     A neuron whose potential is NaN does not spike: without a look at its state it would only seem silent.
     """
-    for kind, tensor in (("emitted", run.emitted), ("showed", run.seen)):
-        finite = torch.isfinite(tensor)
-        if not bool(finite.all()):
+    outputs = {"emitted": run.emitted} if run.seen is run.emitted else {"emitted": run.emitted, "showed": run.seen}
+    for kind, tensor in outputs.items():
+        if not all_finite(tensor):
+            finite = torch.isfinite(tensor)
             step, sample, neuron = (int(i) for i in torch.nonzero(~finite)[0])
             raise FloatingPointError(
                 f"Layer {name!r} {kind} a value that is not finite at step {step} (sample {sample}, neuron {neuron}): "
