@@ -45,6 +45,7 @@ def plot_learning(
         Label of the lower vertical axis.
     best_epoch
         The epoch to mark: unless given, that with the largest first score, or without scores the smallest last loss.
+        0: none, since what training started from was better.
     floor
         Scores below it are not shown (early epochs may lie far below); the figure says how many.
     axes
@@ -72,7 +73,9 @@ def plot_learning(
         _whole_epochs(stack[-1])
         deciding, sign = (scores[0], 1.0) if scores else (losses[-1], -1.0)
         best = _best(history, deciding, sign) if best_epoch is None else best_epoch
-        if best is not None:
+        if best == 0:
+            stack[0].set_title("best: the start, before any epoch", loc="left")
+        elif best is not None:
             _mark_best(stack, history, deciding, best)
     return stack
 

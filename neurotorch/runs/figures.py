@@ -59,7 +59,7 @@ def _learning_figure(fit: Fit) -> dict[str, Figure]:
         history,
         scores=[name for name in history.columns if name.startswith("validation")],
         score_label="validation R²",
-        best_epoch=fit.trained.best_epoch or None,
+        best_epoch=fit.trained.best_epoch if fit.choice is not None else fit.trained.best_epoch or None,
     )
     return {"learning": axes[0].figure}  # type: ignore[dict-item]
 

@@ -27,6 +27,12 @@ def test_without_scores_the_smallest_loss_is_the_best():
     assert ax.get_title(loc="left") == "best epoch: 12 (loss 1e\N{MINUS SIGN}09)"
 
 
+def test_a_start_that_no_epoch_improved_is_said_to_be_the_best():
+    (ax,) = plot_learning(fake.history(), best_epoch=0)
+    assert ax.get_title(loc="left") == "best: the start, before any epoch"
+    assert not [line for line in ax.get_lines() if line.get_linestyle() == ":"]
+
+
 def test_the_best_epoch_can_be_told():
     (ax,) = plot_learning(fake.history(), best_epoch=3)
     assert ax.get_title(loc="left").startswith("best epoch: 3 (loss ")
