@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -162,6 +163,9 @@ def fit(
         checkpoints are of another fit.
     """
     check_fraction("held_out", held_out)
+    for name, found, expected in (("blueprint", blueprint, Blueprint), ("plan", plan, TrainingPlan)):
+        if not isinstance(found, expected):
+            raise TypeError(f"`{name}` is a {type(found).__name__}, but it must be a {expected.__name__}(...).")
     train, _ = recording.split(held_out)
     scaled, start = recording.standardize(fit_on=train), train.frames
     training = scaled.window(0, start)
@@ -231,7 +235,8 @@ def _train(
     first = chosen.run(plan.epochs, [stopping, *callbacks], validation=validation)
     histories, seconds = {"choose": first.history}, seconds + first.elapsed
     if before is not None and (stopping.best is None or stopping.best <= before):
-        network = maker.network(training, connected=connected)
+        # Without training the weights need not be kept from zero: this is the fit that no rule gives.
+        network = dataclasses.replace(maker, rule=None).network(training, connected=connected)
         return Trained(network, histories, seconds, first.stopped_by or "", 0)
     if not plan.refit or not stopping.best_epoch:
         return Trained(chosen.network, histories, seconds, first.stopped_by or "", stopping.best_epoch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -86,6 +88,16 @@ class TrainingPlan:
         for name in ("learning_rate", "clip"):
             check_positive(name, getattr(self, name))
         check_fraction("validation", self.validation)
+        if not isinstance(self.warm_start, (WarmStart, bool, NoneType)):
+            raise TypeError(
+                f"`warm_start` is {self.warm_start!r}, but it must be a WarmStart(...), True, False, or None."
+            )
+        if isinstance(self.rule, str):
+            raise TypeError(
+                f"`rule` is the name {self.rule!r}, but it must be a class such as neurotorch.learning.EProp."
+            )
+        if self.rule is not None and (not callable(self.rule) or not _makes_rules(self.rule)):
+            raise TypeError(f"`rule` is {self.rule!r}, but it must be a class of gradient rules such as BPTT, or None.")
         if self.warm_up is not None:
             check_count("warm_up", self.warm_up)
         if self.seconds is not None:
@@ -151,8 +163,21 @@ class TrainingPlan:
         return WindowLoader(Windows(train, length), self.batch_size, generator=generator, batches=self.batches)
 
 
+def _makes_rules(rule: Rule) -> bool:
+    """Return whether a class is one of gradient rules; what a function returns cannot be known."""
+    made = rule.func if isinstance(rule, partial) else rule
+    return not isinstance(made, type) or issubclass(made, GradientRule)
+
+
 def rule_name(rule: Rule) -> str:
-    """Return the name of a rule on the command line and in reports: ``BPTT`` is ``"bptt"``."""
+    """Return the name of a rule on the command line and in reports: ``BPTT`` is ``"bptt"``.
+
+    A `functools.partial` is named with its arguments, as in ``"truncatedbptt(k1=10, k2=20)"``.
+    """
+    if isinstance(rule, partial):
+        plain = (int, float, str, NoneType)
+        given = (f"{k}={v!r}" if isinstance(v, plain) else f"{k}={type(v).__name__}" for k, v in rule.keywords.items())
+        return f"{rule_name(rule.func)}({', '.join(given)})"
     return str(getattr(rule, "__name__", type(rule).__name__)).lower()
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -14,7 +17,7 @@ import torch
 from neurotorch.connections import Dale
 from neurotorch.data import Recording
 from neurotorch.evaluation import Mean, Persistence
-from neurotorch.learning import BPTT
+from neurotorch.learning import BPTT, EProp, Random, TruncatedBPTT
 from neurotorch.learning.convex import Shrinkage
 from neurotorch.neurons import MultiTimescaleRate, WilsonCowan
 from neurotorch.neurons.transfer import Sigmoid, Softplus
@@ -131,6 +134,37 @@ def test_transfer_functions_of_one_gain_are_different_settings() -> None:
     assert Timescales((1.0,), 1.5, Sigmoid(1.0)) != Timescales((1.0,), 1.5, Softplus(1.0))
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"rule": "eprop"}, "`rule` is the name 'eprop'"),
+        ({"rule": torch.optim.Adam}, "a class of gradient rules"),
+        ({"rule": 3}, "`rule` is 3"),
+        ({"warm_start": "yes"}, "`warm_start` is 'yes'"),
+        ({"warm_start": 0}, "`warm_start` is 0"),
+        ({"warm_start": WarmStart}, r"must be a WarmStart\(...\)"),
+    ],
+)
+def test_a_plan_takes_rules_and_starts_alone(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        TrainingPlan(**given)
+
+
+def test_plan_and_blueprint_cannot_be_confused() -> None:
+    with pytest.raises(TypeError, match="`blueprint` is a TrainingPlan"):
+        fit(recording(), PLAN)  # type: ignore[arg-type]
+
+
+def test_rules_with_other_arguments_have_other_names() -> None:
+    first, second = (partial(TruncatedBPTT, k1=k1, k2=20) for k1 in (5, 10))
+    assert [rule_name(rule) for rule in (first, second)] == [
+        "truncatedbptt(k1=5, k2=20)",
+        "truncatedbptt(k1=10, k2=20)",
+    ]
+    assert rule_name(partial(EProp, feedback=Random(0))) == "eprop(feedback=Random)"
+    assert TrainingPlan(rule=first).to_json()["rule"] == rule_name(first)
+
+
 def test_given_types_and_mask_hold() -> None:
     signs = torch.tensor([1.0, -1, 1, -1, 1, -1])
     mask = torch.rand(6, 6, generator=torch.Generator().manual_seed(0)) < 0.5
@@ -150,9 +184,12 @@ def test_a_rule_refines_a_warm_start_or_leaves_it() -> None:
     ruined = dataclasses.replace(plan, learning_rate=10.0)
     left = fit(recording(), blueprint(MultiTimescaleRate), plan=ruined, baselines=BASELINES)
     assert left.trained.best_epoch == 0
+    figure = left.figures()["learning"]
+    assert figure.axes[0].get_title(loc="left").startswith("best: the start")
+    plt.close("all")
     start = fit(recording(), blueprint(MultiTimescaleRate), plan=ONLY, baselines=BASELINES)
-    own, expected = (f.network.named_layers()["population"].neuron.own.value for f in (left, start))
-    assert torch.equal(own, expected)
+    for own, expected in zip(parameters(left), parameters(start), strict=True):
+        assert torch.equal(own, expected)  # weights that are zero included
 
 
 def test_a_fit_with_inputs_missing_frames_and_trials_goes_through() -> None:
