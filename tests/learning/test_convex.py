@@ -311,6 +311,30 @@ BAD = {
         ValueError,
         r"`signs` is \(3,\)",
     ),
+    "no signs": (
+        lambda: OneStepMoments.of(network(), [Segment(DATA)]).connected(Shrinkage(), signs=np.full(7, np.nan)),
+        ValueError,
+        r"`signs` holds \[nan",
+    ),
+    "a mask of numbers": (
+        lambda: OneStepMoments.of(network(), [Segment(DATA)]).connected(Shrinkage(), mask=np.ones((7, 7))),
+        TypeError,
+        "`mask` is of float64",
+    ),
+    "a mask of others": (
+        lambda: OneStepMoments.of(network(), [Segment(DATA)]).connected(Shrinkage(), mask=np.ones((3, 7), dtype=bool)),
+        ValueError,
+        r"`mask` \(3, 7\), but 7 neurons",
+    ),
+    "written to another model": (
+        lambda: (
+            OneStepMoments.of(network(), [Segment(DATA)])
+            .alone(0.1)
+            .write(Network({"a": Layer(FiringRate(1.0), 7, bias=0.0)}, dt=DT))
+        ),
+        TypeError,
+        "the network has FiringRate",
+    ),
     "a negative penalty": (lambda: Shrinkage(sparsity=-1), ValueError, "`sparsity` is -1"),
     "no ridge": (lambda: Shrinkage(weight=0), ValueError, "`weight` is 0"),
     "a penalty that is no number": (lambda: Shrinkage(own=math.nan), ValueError, "`own` is nan"),

@@ -157,12 +157,17 @@ class OneStepMoments:
         """
         post, pre = self.pre_target.T.shape
         sign = np.zeros(pre) if signs is None else np.asarray(signs, dtype=np.float64)
-        allowed = ~np.eye(post, pre, dtype=bool) if mask is None else np.asarray(mask) & ~np.eye(post, pre, dtype=bool)
-        if sign.shape != (pre,) or allowed.shape != (post, pre):
+        given = np.ones((post, pre), dtype=bool) if mask is None else np.asarray(mask)
+        if sign.shape != (pre,) or given.shape != (post, pre):
             raise ValueError(
-                f"`signs` is {sign.shape} and `mask` {allowed.shape}, but {pre} neurons need ({pre},) and "
+                f"`signs` is {sign.shape} and `mask` {given.shape}, but {pre} neurons need ({pre},) and "
                 f"({post}, {pre})."
             )
+        if given.dtype != np.bool_:
+            raise TypeError(f"`mask` is of {given.dtype}, but it must be of bool: where a connection may exist.")
+        if not np.isin(sign, (-1, 0, 1)).all():
+            raise ValueError(f"`signs` holds {np.unique(sign).tolist()}, but a sign is -1, 0 (free) or +1.")
+        allowed = given & ~np.eye(post, pre, dtype=bool)
         lower = np.where(allowed & (sign <= 0), -np.inf, 0.0)
         upper = np.where(allowed & (sign >= 0), np.inf, 0.0)
         weight = np.zeros((post, pre))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network
+from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
 
 Array = NDArray[np.float64]
 
@@ -52,8 +53,18 @@ class OneStepSolution:
         """
         layer = list(network.named_layers().values())[-1]
         neuron, bias = layer.neuron, layer.bias
-        assert bias is not None
-        neuron.own.assign(self._like(layer, self.own))  # type: ignore[operator,union-attr]
+        if not isinstance(neuron, MultiTimescaleRate) or bias is None:
+            raise TypeError(
+                f"The solution is one of multi-timescale units with a bias, but the network has {type(neuron).__name__}"
+                f"{'' if bias is not None else ' without a bias'}."
+            )
+        shape = tuple(neuron.own.value.shape)
+        if shape != self.own.shape or bias.value.shape != self.bias.shape:
+            raise ValueError(
+                f"The solution is of {self.own.shape} own weights (filter, neuron), but the network has {shape} and a "
+                f"bias {tuple(bias.value.shape)}: build it with as many filters and neurons."
+            )
+        neuron.own.assign(self._like(layer, self.own))
         bias.assign(self._like(layer, self.bias))
         if layer.inputs is not None:
             layer.inputs.set_weight(self._like(layer, self.inputs))
