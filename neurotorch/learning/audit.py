@@ -139,6 +139,8 @@ def compare_gradients(
 
 def _check_rules(network: Network, rules: Mapping[str, GradientRule]) -> str:
     """Return the name of the reference."""
+    if not isinstance(rules, Mapping):
+        raise TypeError(f'`rules` is a {type(rules).__name__}, but it maps names to rules: {{"BPTT": BPTT(...)}}.')
     for name, rule in rules.items():
         if not isinstance(rule, GradientRule):
             raise TypeError(f"Rule {name!r} is a {type(rule).__name__}, which follows no gradient: leave it out.")

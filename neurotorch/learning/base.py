@@ -58,3 +58,10 @@ class LearningRule(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a state that `state_dict` returned, so that training continues bit for bit."""
+
+
+def check_rule(rule: Any) -> LearningRule:
+    """Return `rule`, or raise if it is none."""
+    if not isinstance(rule, LearningRule):
+        raise TypeError(f"`rule` is a {type(rule).__name__}, but a Trainer takes a learning rule such as BPTT(...).")
+    return rule

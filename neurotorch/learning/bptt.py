@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from neurotorch.data.windows import Batch
 from neurotorch.learning.base import BatchReport
+from neurotorch.learning.checks import check_loss
 from neurotorch.learning.forcing_plan import ForcingPlan
 from neurotorch.learning.gradient_rule import GradientRule, autocast, check_autocast
 from neurotorch.learning.losses import Loss
@@ -71,6 +72,7 @@ class BPTT(GradientRule):
         autocast: torch.dtype | None = None,
     ) -> None:
         super().__init__(network, optimizer=optimizer, clip=clip, accumulate=accumulate)
+        check_loss(type(self).__name__, loss)
         self.loss, self.forcing = loss, forcing
         self.penalties = check_penalties(penalties)
         self.autocast = check_autocast(autocast)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from neurotorch.core.checks import check_count
 from neurotorch.data.windows import Batch
 from neurotorch.learning.base import BatchReport
+from neurotorch.learning.checks import check_loss, check_scalar
 from neurotorch.learning.feedback import Feedback, Symmetric
 from neurotorch.learning.firing_rate_penalty import RatePenalty
 from neurotorch.learning.forcing_plan import ForcingPlan
@@ -110,9 +111,14 @@ class EProp(GradientRule):
         accumulate: int = 1,
     ) -> None:
         super().__init__(network, optimizer=optimizer, clip=clip, accumulate=accumulate)
+        check_loss(type(self).__name__, loss)
         self.loss, self.online, self.forcing = loss, online, forcing
         self.penalties = check_penalties(penalties)
         self.feedback = Symmetric() if feedback is None else feedback
+        if not isinstance(self.feedback, Feedback):
+            raise TypeError(
+                f"`feedback` is {feedback!r}, but it must be a Feedback: Symmetric(), Random(seed) or Adaptive(seed)."
+            )
         self.update_every = None if update_every is None else check_count("update_every", update_every)
         if update_every is not None and self.accumulate > 1:
             raise ValueError(
@@ -232,6 +238,7 @@ class EProp(GradientRule):
                 loss = self.loss.part(output, target, start=start, frames=frames)
             else:
                 loss = self.loss(output, target)
+            check_scalar(loss)
             (error,) = torch.autograd.grad(loss, output, allow_unused=True, materialize_grads=True)
         return loss.detach(), error
 

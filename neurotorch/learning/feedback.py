@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_fraction, check_positive
+from neurotorch.core.checks import check_finite, check_fraction, check_positive
 from neurotorch.core.seeds import torch_generator
 from neurotorch.network.network import Network
 
@@ -50,7 +50,11 @@ class Feedback(ABC):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up saved matrices."""
-        del state
+        if state:
+            raise ValueError(
+                f"The state holds feedback matrices for {list(state)}, but {type(self).__name__} has none: continue "
+                "with the feedback that it was begun with."
+            )
 
 
 class Symmetric(Feedback):
@@ -78,11 +82,18 @@ class _Broadcast(Feedback):
 
     def __init__(self, seed: int = 0, *, scale: float = 1.0, matrices: Mapping[str, Tensor] | None = None) -> None:
         self.seed, self.scale = seed, check_positive("scale", scale)
+        if matrices is not None and not isinstance(matrices, Mapping):
+            raise TypeError(f"`matrices` is a {type(matrices).__name__}, but it maps names of layers to matrices.")
         self.given = dict(matrices or {})
         self.matrices: dict[str, Tensor] = {}
 
     def start(self, network: Network) -> None:
-        """Draw the weights."""
+        """Draw the weights; raise if another rule has this feedback already, whose weights would be lost."""
+        if self.matrices:
+            raise ValueError(
+                f"This {type(self).__name__} feedback belongs to another rule already, and has weights for its layers "
+                f"{list(self.matrices)}: give each rule one of its own."
+            )
         layers = network.named_layers()
         below, (last, output) = list(layers.items())[:-1], list(layers.items())[-1]
         if not below:
@@ -107,6 +118,7 @@ class _Broadcast(Feedback):
                     f"The feedback matrix of layer {name!r} is {tuple(matrix.shape)}, but (neuron, output neuron) is "
                     f"{shape}: one row for each neuron of {name!r}, one column for each of {last!r}."
                 )
+            check_finite(f"matrices[{name!r}]", matrix)
             self.matrices[name] = matrix.clone()
 
     def paths(self, network: Network, weights: Mapping[str, Tensor]) -> dict[int, Path]:
@@ -123,6 +135,12 @@ class _Broadcast(Feedback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up saved matrices."""
+        shapes = {name: tuple(matrix.shape) for name, matrix in self.matrices.items()}
+        if (saved := {name: tuple(matrix.shape) for name, matrix in state.items()}) != shapes:
+            raise ValueError(
+                f"The state holds feedback matrices {saved}, but {type(self).__name__} has {shapes}: continue with the "
+                "feedback that it was begun with."
+            )
         for name, matrix in self.matrices.items():
             matrix.copy_(state[name])
 

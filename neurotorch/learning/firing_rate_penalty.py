@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -60,8 +61,12 @@ class FiringRatePenalty:
         dt: float | None = None,
     ) -> None:
         self.target, self.strength = float(target), check_positive("strength", strength)
-        if not self.target >= 0:
-            raise ValueError(f"`target` is {target!r}, but a rate is at least 0.")
+        if not 0 <= self.target < math.inf:
+            raise ValueError(f"`target` is {target!r}, but a rate is finite and at least 0.")
+        if isinstance(layers, str):
+            raise TypeError(f"`layers` is {layers!r}, but it must be a list of names: [{layers!r}].")
+        if layers is not None and not layers:
+            raise ValueError("`layers` is empty: name at least one layer, or leave it out for all that emit spikes.")
         self.layers = None if layers is None else list(layers)
         self.dt = None if dt is None else check_positive("dt", dt, "s")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,6 +13,7 @@ from torch.optim import Optimizer
 from neurotorch.core.checks import check_count, check_positive
 from neurotorch.data.windows import Batch
 from neurotorch.learning.base import BatchReport, LearningRule
+from neurotorch.learning.checks import check_batch, check_network, check_optimizer
 from neurotorch.learning.forcing_plan import ForcingPlan
 from neurotorch.learning.non_finite import check_gradients
 from neurotorch.network.forcing import Forcing
@@ -53,12 +53,13 @@ class GradientRule(LearningRule):
     ValueError
         If the optimizer holds parameters that are not the network's, or only frozen ones.
     TypeError
-        If the optimizer needs a closure.
+        If the optimizer needs a closure, or network or optimizer are something else.
     """
 
     def __init__(
         self, network: Network, *, optimizer: Optimizer, clip: float | None = None, accumulate: int = 1
     ) -> None:
+        check_network(type(self).__name__, network)
         self.network: Network = network
         self.optimizer = optimizer
         self.clip = None if clip is None else check_positive("clip", clip)
@@ -67,7 +68,7 @@ class GradientRule(LearningRule):
         self.progress = 0.0
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
-        _check_optimizer(type(self).__name__, network, optimizer)
+        check_optimizer(type(self).__name__, network, optimizer)
 
     def gradient(self, batch: Batch) -> BatchReport:
         """Write the gradient for `batch` at the present parameters to ``parameter.grad``, and change nothing else.
@@ -111,32 +112,14 @@ class GradientRule(LearningRule):
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of `loss` to ``parameter.grad``; raise if no parameter could get one."""
         if not loss.requires_grad:
-            raise ValueError(
-                f"{type(self).__name__} has nothing to train: the loss depends on no parameter of the layers "
-                f"{list(self.network.layers)} that is not frozen. Call network.unfreeze(...)."
-            )
+            raise ValueError(self._nothing())
         loss.backward()
 
     def check_batch(self, batch: Batch) -> None:
-        """Raise unless `batch` has the shape, dtype and device that the network takes."""
-        if batch.target.dim() != 3:
-            raise ValueError(f"`batch.target` is {tuple(batch.target.shape)}, but it must be (time, batch, neuron).")
-        likes = [layer.like() for layer in self.network.named_layers().values()]
-        for name, tensor, own in (("target", batch.target, likes[-1]), ("inputs", batch.inputs, likes[0])):
-            if tensor is None:
-                continue
-            if tensor.device != own.device:
-                raise ValueError(
-                    f"`batch.{name}` is on {tensor.device}, but the network that {type(self).__name__} trains is on "
-                    f"{own.device}: move one of them, with batch.{name}.to({str(own.device)!r}) or "
-                    f"network.to({str(tensor.device)!r})."
-                )
-            if tensor.dtype != own.dtype:
-                raise TypeError(
-                    f"`batch.{name}` is {tensor.dtype}, but the network that {type(self).__name__} trains is "
-                    f"{own.dtype}: cast one of them, with WindowLoader(..., dtype={own.dtype}) or "
-                    f"network.to({tensor.dtype})."
-                )
+        """Raise unless `batch` is one that the network takes, and something is left to train."""
+        check_batch(type(self).__name__, self.network, batch)
+        if not any(parameter.requires_grad for parameter in self.network.parameters()):
+            raise ValueError(self._nothing())
 
     def forcing_of(self, plan: ForcingPlan | None, batch: Batch) -> Forcing | None:
         """Return how `plan` forces the network on `batch` at the present `progress`."""
@@ -147,6 +130,7 @@ class GradientRule(LearningRule):
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the optimizer, the gradients of an incomplete step, progress, and what is frozen."""
         return {
+            "rule": type(self).__name__,
             "optimizer": self.optimizer.state_dict(),
             "steps": self.steps,
             "progress": self.progress,
@@ -157,6 +141,12 @@ class GradientRule(LearningRule):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state; exactly those parameters are frozen that were frozen in it."""
+        own = type(self).__name__
+        if (saved := state.get("rule", own)) != own:
+            raise ValueError(
+                f"The state is one of {saved}, but the rule that takes it up is {own}: continue with {saved}, or start "
+                f"{own} anew with the parameters of the network alone."
+            )
         _load_optimizer(self.optimizer, state["optimizer"])
         self.steps, self.progress = int(state["steps"]), float(state["progress"])
         parameters = dict(self.network.named_parameters())
@@ -164,6 +154,12 @@ class GradientRule(LearningRule):
         self._sums = {name: total.to(parameters[name], copy=True) for name, total in state["sums"].items()}
         for name, parameter in parameters.items():
             parameter.requires_grad_(name not in state["frozen"])
+
+    def _nothing(self) -> str:
+        return (
+            f"{type(self).__name__} has nothing to train: the loss depends on no parameter of the layers "
+            f"{list(self.network.layers)} that is not frozen. Call network.unfreeze(...)."
+        )
 
     def _gather(self) -> bool:
         """Add the batch's gradient to the sum; if that completes it, make the mean the gradient and return True."""
@@ -206,26 +202,3 @@ def _load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         for name, value in saved.items():
             if isinstance(value, Tensor) and not value.dim():
                 own[name] = value.to(own[name].device, copy=True)
-
-
-def _check_optimizer(rule: str, network: Network, optimizer: Optimizer) -> None:
-    own = {id(parameter) for parameter in network.parameters()}
-    for index, group in enumerate(optimizer.param_groups):
-        foreign = [tuple(p.shape) for p in group["params"] if id(p) not in own]
-        if foreign:
-            raise ValueError(
-                f"Parameter group {index} of the optimizer holds parameters that are not the network's: "
-                f"build it with network.parameters(). {len(foreign)} of {len(group['params'])} are foreign, the first "
-                f"of shape {foreign[0]}; {rule} trains the layers {list(network.layers)}."
-            )
-    if not any(p.requires_grad for group in optimizer.param_groups for p in group["params"]):
-        raise ValueError(
-            f"The optimizer holds no parameter that {rule} could train: all of them are frozen. Call "
-            f"network.unfreeze(...) with some of the layers {list(network.layers)}, or build it with other parameters."
-        )
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
-        raise TypeError(
-            f"{type(optimizer).__name__} evaluates the loss several times in one step, by a closure, but {rule} "
-            "computes one gradient per batch: use an optimizer whose step needs no closure, such as torch.optim.Adam."
-        )

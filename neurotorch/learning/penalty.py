@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from neurotorch.learning.checks import check_scalar
 from neurotorch.network.network import Network, NetworkRun
 
+RESERVED = ("data", "loss", "epoch", "seconds")
+"""Names that reports and histories have already."""
 
+
+@runtime_checkable
 class Penalty(Protocol):
     """A term that is added to the loss, and reported under its name.
 
     Attributes
     ----------
     name
-        Of the term in reports and histories; neither ``"data"`` nor ``"loss"``.
+        Of the term in reports and histories; none of ``"data"``, ``"loss"``, ``"epoch"`` and ``"seconds"``.
     """
 
     @property
@@ -34,11 +39,19 @@ class Penalty(Protocol):
 
 
 def check_penalties(penalties: Sequence[Penalty]) -> tuple[Penalty, ...]:
-    """Return `penalties`, or raise if their names could not be told apart in a report."""
+    """Return `penalties`, or raise if they are none, or if their names could not be told apart in a report."""
+    if not isinstance(penalties, Sequence):
+        raise TypeError(f"`penalties` is {penalties!r}, but it must be a list, of one penalty or several.")
+    for penalty in penalties:
+        if not isinstance(penalty, Penalty) or not isinstance(penalty.name, str):
+            raise TypeError(
+                f"`penalties` holds {penalty!r}, but a penalty is an object with a text as `name` that can be called "
+                "with a network and its run, such as FiringRatePenalty(...)."
+            )
     names = [penalty.name for penalty in penalties]
     for name in names:
-        if name in ("data", "loss"):
-            raise ValueError(f"A penalty is named {name!r}, the name of another part of the loss: rename it.")
+        if name in RESERVED:
+            raise ValueError(f"A penalty is named {name!r}, the name of another column of the history: rename it.")
         if names.count(name) > 1:
             raise ValueError(f"{names.count(name)} penalties are named {name!r}: give each a name of its own.")
     return tuple(penalties)
@@ -51,13 +64,15 @@ def penalised(
 
     `share` is that of the frames in `run` among those of the batch.
     """
+    check_scalar(data)
     if not penalties:
         return data, {}
     loss, terms = data, {"data": float(data.detach())}
     for penalty in penalties:
         value = penalty(network, run)
-        if value.dim():
-            raise ValueError(f"The penalty {penalty.name!r} is {tuple(value.shape)}, but it must be a scalar.")
+        if not isinstance(value, Tensor) or value.dim():
+            found = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
+            raise ValueError(f"The penalty {penalty.name!r} is {found}, but it must be a scalar tensor.")
         if share != 1:
             value = share * value
         loss = loss + value

@@ -110,15 +110,19 @@ class ThreeFactor(GradientRule):
         with torch.no_grad():
             found = self.modulator(run.output, batch)
         signals = found if isinstance(found, Mapping) else dict.fromkeys(self.network.layers, found)
+        if not signals:
+            raise ValueError(f"The modulator names no layer; there are {list(self.network.layers)}.")
         layers, held = self.network.named_layers(), held_steps(self.network)
         by_layer, means = {}, []
         for name, signal in signals.items():
             if name not in layers:
                 raise ValueError(f"The modulator names a layer {name!r}; there are {list(layers)}.")
-            full = _expanded(name, signal, (frames, samples, layers[name].neurons))
+            if not isinstance(signal, Tensor):
+                raise TypeError(f"The modulator of layer {name!r} is {signal!r}, but it must be a tensor.")
+            full = _expanded(name, signal.detach().to(run.output), (frames, samples, layers[name].neurons))
             means.append(float(full.mean()))
             centred = (full - self._baseline(name, means[-1])).repeat_interleave(held, dim=0)
-            by_layer[list(layers).index(name)] = -centred.to(run.output)
+            by_layer[list(layers).index(name)] = -centred
         window.learn_from_signals(by_layer)
         window.write()
         modulation = sum(means) / len(means)

@@ -106,7 +106,7 @@ class TruncatedBPTT(GradientRule):
         autocast: torch.dtype | None = None,
     ) -> None:
         super().__init__(network, optimizer=optimizer, clip=clip)
-        if not isinstance(loss, SummedLoss):
+        if not isinstance(loss, SummedLoss) or isinstance(loss, type):
             raise TypeError(
                 f"`loss` is {loss!r}, but truncated backpropagation takes a loss part by part: use one that is a sum "
                 "over time and has `part(output, target, *, start, frames)`, such as MeanSquaredError(), or use BPTT."

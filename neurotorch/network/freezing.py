@@ -20,10 +20,10 @@ def set_trainable(parts: Mapping[str, nn.Module], addresses: Sequence[str], *, t
     if not addresses:
         raise ValueError(f"Name at least one part of the network; there are {list(parts)}.")
     for address in addresses:
+        if not isinstance(address, str):
+            raise TypeError(f'A part is named {address!r}, but names are text: freeze("cortex", "readout.inputs").')
         if address not in parts:
-            raise ValueError(
-                f"The network has no part {address!r}; there are {list(parts)}.{nearest(str(address), parts)}"
-            )
+            raise ValueError(f"The network has no part {address!r}; there are {list(parts)}.{nearest(address, parts)}")
         if not any(True for _ in parts[address].parameters()):
             raise ValueError(f"{address!r} holds no parameters: its values are fixed. Give them as learned(...).")
     for address in addresses:

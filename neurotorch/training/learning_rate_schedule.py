@@ -64,8 +64,13 @@ class LearningRateSchedule(Callback):
         if isinstance(scheduler, LRScheduler):
             self.scheduler = scheduler
             self._check_monitor(scheduler)
-        else:
+        elif callable(scheduler):
             self._build = scheduler
+        else:
+            raise TypeError(
+                f"`scheduler` is a {type(scheduler).__name__}, but it must be a scheduler of torch.optim.lr_scheduler, "
+                "or a function such as lambda optimizer: CosineAnnealingLR(optimizer, 100)."
+            )
         self._loaded: Mapping[str, Any] | None = None
         self._steps = 0
 

@@ -18,8 +18,9 @@ class RunningMeans:
         """Count a batch."""
         if report.samples < 1:
             raise ValueError(f"The rule reported {report.samples} samples for a batch, but a batch has at least 1.")
-        if "loss" in report.terms:
-            raise ValueError("The rule reported a term named 'loss': name the parts of the loss otherwise.")
+        for name in ("loss", "epoch", "seconds"):
+            if name in report.terms:
+                raise ValueError(f"The rule reported a term named {name!r}: name the parts of the loss otherwise.")
         for name, value in {"loss": report.loss, **report.terms}.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value) * report.samples
             self._samples[name] = self._samples.get(name, 0) + report.samples

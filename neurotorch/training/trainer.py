@@ -12,7 +12,7 @@ from torch import nn
 
 from neurotorch.core.checks import check_count
 from neurotorch.core.storage import PathLike, load_state
-from neurotorch.learning.base import LearningRule
+from neurotorch.learning.base import LearningRule, check_rule
 from neurotorch.training.callback import Callback
 from neurotorch.training.callback_list import CallbackList
 from neurotorch.training.environment import environment, warn_of_differences
@@ -56,7 +56,7 @@ class Trainer:
         callbacks: Iterable[Callback] = (),
         metrics: Mapping[str, Callable[[nn.Module, Any], float]] | None = None,
     ) -> None:
-        self.rule = rule
+        self.rule = check_rule(rule)
         self.network = rule.network
         self.callbacks = CallbackList(callbacks)
         self.metrics = dict(metrics or {})

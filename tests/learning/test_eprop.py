@@ -549,7 +549,11 @@ BAD = {
         ValueError,
         r"No layer of \['cortex'\] emits spikes",
     ),
-    "a rate below zero": (lambda _: FiringRatePenalty(-1.0), ValueError, "`target` is -1.0, but a rate is at least 0"),
+    "a rate below zero": (
+        lambda _: FiringRatePenalty(-1.0),
+        ValueError,
+        "`target` is -1.0, but a rate is finite and at least 0",
+    ),
     "too much decay": (lambda _: Adaptive(decay=2.0), ValueError, "`decay` is 2"),
 }
 

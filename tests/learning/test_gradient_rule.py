@@ -341,8 +341,9 @@ class TestPenalties:
         ("names", "says"),
         [
             (["a", "b", "a"], "2 penalties are named 'a'"),
-            (["data"], "named 'data', the name of another part"),
-            (["loss"], "named 'loss', the name of another part"),
+            (["data"], "named 'data', the name of another column"),
+            (["loss"], "named 'loss', the name of another column"),
+            (["epoch"], "named 'epoch', the name of another column"),
         ],
     )
     def test_names_that_cannot_be_told_apart_are_refused(self, options, names, says, generator):

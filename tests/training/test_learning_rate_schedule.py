@@ -195,3 +195,8 @@ def test_bad_input_is_named(make, error, says):
 def test_a_curriculum_that_leaves_the_rate_alone_may_stand_beside_it():
     _, seen = fitted(schedule_of("StepLR", "epoch"), Curriculum())
     assert [rate for rate, _ in seen[::BATCHES]] == pytest.approx([RATE, RATE, RATE / 2], rel=1e-12)
+
+
+def test_what_is_neither_a_scheduler_nor_a_function_is_refused():
+    with pytest.raises(TypeError, match="`scheduler` is a float, but it must be a scheduler"):
+        LearningRateSchedule(0.1)

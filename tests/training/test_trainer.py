@@ -239,3 +239,8 @@ def test_the_trainer_stays_small():
     import neurotorch.training.trainer as module
 
     assert len(inspect.getsource(module).splitlines()) < 200
+
+
+def test_a_network_in_place_of_a_rule_is_refused():
+    with pytest.raises(TypeError, match="`rule` is a Linear, but a Trainer takes a learning rule"):
+        Trainer(torch.nn.Linear(1, 1))
