@@ -118,6 +118,11 @@ class GradientRule(LearningRule):
     def check_batch(self, batch: Batch) -> None:
         """Raise unless `batch` is one that the network takes, and something is left to train."""
         check_batch(type(self).__name__, self.network, batch)
+        if not torch.is_grad_enabled():
+            raise ValueError(
+                f"{type(self).__name__} was asked for a gradient where torch takes none: call it outside of "
+                "torch.no_grad() and torch.inference_mode()."
+            )
         if not any(parameter.requires_grad for parameter in self.network.parameters()):
             raise ValueError(self._nothing())
 

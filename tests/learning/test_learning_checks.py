@@ -86,6 +86,14 @@ def test_a_network_that_was_frozen_since_has_nothing_to_train(make, generator):
 
 
 @every_rule
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_gradient_where_torch_takes_none_is_refused(make, context, generator):
+    rule, batch = built(make, deep_network(generator)), deep_batch(generator)
+    with context(), pytest.raises(ValueError, match="was asked for a gradient where torch takes none"):
+        rule.compute(batch)
+
+
+@every_rule
 def test_the_state_of_another_rule_is_refused(make, generator):
     network = deep_network(generator)
     rule, other = built(make, network), RULES["BPTT" if make is not RULES["BPTT"] else "offline"]
