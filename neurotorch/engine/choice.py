@@ -20,7 +20,8 @@ from torch import Tensor
 from neurotorch.core.trees import leaves
 from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.kernel import kernel
-from neurotorch.engine.tracing import OutsideVocabularyError, Traced, trace
+from neurotorch.engine.program import Traced
+from neurotorch.engine.tracing import OutsideVocabularyError, trace
 
 _LOGGER = logging.getLogger(__name__)
 FEW = 4

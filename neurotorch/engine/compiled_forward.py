@@ -13,7 +13,7 @@ from neurotorch.engine import machine
 from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.lowering import lower, reached
 from neurotorch.engine.plan import Plan
-from neurotorch.engine.tracing import Operand, Program, Traced, Value
+from neurotorch.engine.program import Operand, Program, Traced, Value
 
 
 class Needs(NamedTuple):

@@ -23,7 +23,7 @@ from neurotorch.engine.compiled_forward import Needs, Rows, incoming_drives, sho
 from neurotorch.engine.differentiate import ReverseProgram, differentiate
 from neurotorch.engine.lowering import lower, reached
 from neurotorch.engine.plan import Plan, period
-from neurotorch.engine.tracing import Operand, Program, Traced, Value
+from neurotorch.engine.program import Operand, Program, Traced, Value
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from neurotorch.engine import machine
 from neurotorch.engine.derivatives import RULES
-from neurotorch.engine.tracing import Constant, Number, Operand, Operation, Program, Symbol, Tape, Value
+from neurotorch.engine.program import Constant, Number, Operand, Operation, Program, Value
+from neurotorch.engine.tracing import Symbol, Tape
 
 
 @dataclass(frozen=True, eq=False)

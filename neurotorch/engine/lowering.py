@@ -14,7 +14,7 @@ from torch import Tensor
 from neurotorch.engine import machine
 from neurotorch.engine.differentiate import ReverseProgram
 from neurotorch.engine.plan import Plan
-from neurotorch.engine.tracing import Constant, Number, Operand, Operation, Program, Value
+from neurotorch.engine.program import Constant, Number, Operand, Operation, Program, Value
 
 Text = Program | ReverseProgram
 

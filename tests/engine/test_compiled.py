@@ -18,7 +18,6 @@ from neurotorch.engine.choice import choose
 from neurotorch.network.observation import Observation
 from neurotorch.network.steps import NeuronStep, ObservedStep
 from neurotorch.neurons import LIF, Calcium, FiringRate, WilsonCowan, learned
-from neurotorch.neurons.surrogate import FastSigmoid
 from tests.contracts.models import VARIANTS, time_step
 
 DOUBLE = torch.float64
@@ -299,44 +298,3 @@ def test_what_is_compiled_is_named_by_all_that_it_depends_on(tmp_path, monkeypat
     monkeypatch.setattr(numba, "__version__", "another")
     others.add(kernel._prepare("text = 1\n", "float32"))
     assert len(others - {path}) == 3
-
-
-def softened(slope):
-    """Return a step of one and the same name whose text and surrogate differ."""
-    smooth = FastSigmoid(slope)
-
-    @dataclasses.dataclass(frozen=True)
-    class Softened:
-        factor: float = 1.0
-        surrogate: Any = smooth
-
-        def __call__(self, coefficients, state, current, drive):
-            (decay,) = coefficients
-            x = decay * state.x + self.factor * current
-            z = spike(x - 0.5, self.surrogate)
-            return (z if slope < 5 else z + x), x, State(x=x)
-
-    return Softened
-
-
-def test_nothing_that_is_kept_between_scans_goes_stale(generator):
-    rest = torch.zeros(2, 4, dtype=DOUBLE)
-    current = torch.rand(20, 2, 4, generator=generator, dtype=DOUBLE).requires_grad_()
-    weight = (0.3 * torch.randn(4, 4, generator=generator, dtype=DOUBLE)).requires_grad_()
-    decay = torch.tensor(0.9, dtype=DOUBLE, requires_grad=True)
-    steps = [softened(1.0)(), softened(2.0)(), softened(2.0)(factor=1.5), softened(7.0)(), softened(1.0)(factor=-0.0)]
-    decays = [decay, 0.5 * decay, decay.detach(), decay.expand(4), decay.clone().fill_(0.2)]
-    seen = []
-    for _ in range(2):
-        for step in steps:
-            for coefficient in decays:
-                for frozen in (False, True):
-                    population = Population(step, (coefficient,), State(rest), rest, current)
-                    link = Link(0, 0, weight.detach() if frozen else weight)
-                    assert choose([population], [link]) is not None
-                    found, expected = (
-                        results(e, [population], [link], [weight, current, decay]) for e in (adjoint, reference)
-                    )
-                    assert_close(found, expected)
-                    seen.append(tuple(float(x.detach().sum()) for x in found))
-    assert len(set(seen[: len(seen) // 2 : 2])) >= 4 * 4, "the cases differ"
