@@ -10,14 +10,20 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from neurotorch.connections.labels import Label, signs_of_types
 from neurotorch.connections.magnitude import Magnitude, Square
 from neurotorch.core.checks import check_count, check_finite, check_fraction, nearest
 
 TRANSMITTERS: Mapping[str, int] = MappingProxyType(
     {"acetylcholine": 1, "ach": 1, "glutamate": 1, "glu": 1, "gaba": -1, "glycine": -1, "gly": -1}
 )
-"""Sign by transmitter, in lower case. Glutamate inhibits through chloride channels in many insect and worm synapses:
-hand in a `table` of your own there. Modulators (dopamine, serotonin, ...) have no sign and are not listed."""
+"""Sign by transmitter in the brain of vertebrates, in lower case: the table unless another is given. Modulators
+(dopamine, serotonin, ...) have no sign and are not listed."""
+
+FLY_TRANSMITTERS: Mapping[str, int] = MappingProxyType({**TRANSMITTERS, "glutamate": -1, "glu": -1, "histamine": -1})
+"""Sign by transmitter in the brain of the fly, where glutamate and histamine open chloride channels (Liu & Wilson 2013,
+doi:10.1073/pnas.1220560110; Hardie 1989, doi:10.1038/339704a0). In the worm glutamate does both, by the receptor:
+``{**TRANSMITTERS, "glutamate": 0}`` leaves those neurons free."""
 
 _SQUARE = Square()
 
@@ -132,6 +138,36 @@ class Dale(nn.Module):
             )
         default = 0 if unknown is None else unknown
         return cls([float(signs_by_name.get(word, default)) for word in words], magnitude=magnitude)
+
+    @classmethod
+    def given(
+        cls,
+        types: Mapping[str, Label] | Sequence[Label],
+        *,
+        neurons: Sequence[str] | int | None = None,
+        magnitude: Magnitude = _SQUARE,
+    ) -> Self:
+        """Return the types of neurons of which some are known, and the rest free.
+
+        Parameters
+        ----------
+        types : sequence or mapping
+            For each presynaptic neuron, or by the name of those that are known: ``"excitatory"`` (``"exc"``, ``"e"``),
+            ``"inhibitory"`` (``"inh"``, ``"i"``), ``"free"``, a sign -1, 0, 1, or None for one that is not known.
+            Capitals and surrounding blanks do not matter.
+        neurons : sequence of str or int, optional
+            Names of all presynaptic neurons, such as ``recording.neurons``, or how many they are if the mapping calls
+            them "0", "1", ...; needed with a mapping.
+        magnitude : Magnitude
+            The map from raw to magnitude.
+
+        Raises
+        ------
+        ValueError
+            If a type is not one of these, there are too many or too few, or a name is not among `neurons` (both sides
+            are shown, and the nearest match).
+        """
+        return cls(signs_of_types(types, neurons), magnitude=magnitude)
 
     @property
     def pre(self) -> int:

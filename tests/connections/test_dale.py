@@ -8,7 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurotorch.connections import Dale, Softplus, Square
+from neurotorch.connections import FLY_TRANSMITTERS, Connection, Dale, Softplus, Square
+from neurotorch.core.config import build, describe
+from neurotorch.network import Layer, Network
+from neurotorch.neurons import FiringRate
 
 
 @given(neurons=st.integers(1, 200), excitatory=st.floats(0, 1), seed=st.integers(0, 99))
@@ -31,6 +34,52 @@ def test_transmitters_give_signs():
     assert dale.signs.tolist() == [-1, 1, 1, -1]
     worm = Dale.from_transmitters(["glutamate", "dopamine"], table={"Glutamate": -1}, unknown=0)
     assert worm.signs.tolist() == [-1, 0]
+
+
+def test_the_fly_has_a_table_of_its_own():
+    names = ["acetylcholine", "GABA", "glutamate", "Histamine"]
+    assert Dale.from_transmitters(names, table=FLY_TRANSMITTERS).signs.tolist() == [1, -1, -1, -1]
+    assert Dale.from_transmitters(names[:3]).signs.tolist() == [1, -1, 1]
+
+
+def test_some_types_are_known_and_the_rest_free():
+    dale = Dale.given(["Excitatory", " inh ", None, -1, "e", "unknown", 0, "", 1], magnitude=Softplus())
+    assert dale.signs.tolist() == [1, -1, 0, -1, 1, 0, 0, 0, 1]
+    assert dale.magnitude == Softplus()
+    named = Dale.given({"RMDL": "inhibitory", "AVAL": 1}, neurons=["AVAL", "AVBL", "RMDL"])
+    assert named.signs.tolist() == [1, 0, -1]
+    assert Dale.given({"3": "i"}, neurons=5).signs.tolist() == [0, 0, 0, -1, 0]
+
+
+def two_targets(seed=0):
+    """Return a recurrent layer and a readout that share the types of the layer's neurons, one of them free."""
+    generator, dale = torch.Generator().manual_seed(seed), Dale.given(["e", "i", "e", None, "i", "e"])
+    cortex = Layer(FiringRate(0.2), 6, recurrent=Connection(6, 6, dale=dale, generator=generator), bias=0.5)
+    readout = Layer(FiringRate(0.2), 3, inputs=Connection(6, 3, dale=dale, generator=generator))
+    return Network({"cortex": cortex, "readout": readout}, dt=0.1)
+
+
+def test_one_neuron_has_one_type_everywhere_it_projects():
+    network = two_targets()
+    before = {address: weight.detach() for address, weight in network.effective_weights().items()}
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.3, weight_decay=0.1)
+    target = torch.randn(12, 2, 3, generator=torch.Generator().manual_seed(1))
+    for _ in range(10):
+        optimizer.zero_grad()
+        ((network(None, network.initial_state(2), frames=12)[0] - target) ** 2).mean().backward()
+        optimizer.step()
+    weights = network.effective_weights()
+    assert all(not torch.equal(before[address], weight) for address, weight in weights.items())
+    signs = torch.tensor([1.0, -1, 1, 0, -1, 1])
+    for weight in weights.values():
+        assert (weight * signs >= 0).all()
+    # a change of type is one of both connections, and a copy or a rebuilt network has a type of its own to change
+    described = build(describe(network), tensors=network.state_dict())
+    for each in (network, copy.deepcopy(network), described, copy.deepcopy(network).double()):
+        assert each.layers["cortex"].recurrent.dale is each.layers["readout"].inputs.dale
+        each.layers["cortex"].recurrent.dale.signs[0] = -1
+        assert (each.layers["readout"].inputs.weight()[:, 0] <= 0).all()
+    assert two_targets().layers["readout"].inputs.dale.signs[0] == 1
 
 
 def test_free_neurons_carry_their_weight_themselves():
@@ -84,6 +133,19 @@ def test_it_describes_itself():
         (lambda: Dale([1], magnitude="square"), TypeError, r"'square'"),
         (lambda: Dale.fraction(10, 1.2), ValueError, r"`excitatory` is 1.2"),
         (lambda: Dale.fraction(0), ValueError, r"`neurons` is 0"),
+        (lambda: Dale.given("exc"), TypeError, r"one type per neuron: \['exc'\]"),
+        (lambda: Dale.given({"a": 1}), TypeError, r"give `neurons`"),
+        (lambda: Dale.given(["e", "inhibitry"]), ValueError, r"neuron 1 'inhibitry'.*mean 'inhibitory'\?"),
+        (lambda: Dale.given(["GABA"]), ValueError, r"neuron 0 'GABA'.*`Dale.from_transmitters`"),
+        (lambda: Dale.given([1, 2]), ValueError, r"neuron 1 the sign 2, but a sign is -1, 0 \(free\) or 1"),
+        (lambda: Dale.given(["e"], neurons=["a", "b"]), ValueError, r"holds 1 types, but there are 2 neurons"),
+        (lambda: Dale.given({"a": 1}, neurons=["a", "a"]), ValueError, r"\['a'\] more than once"),
+        (
+            lambda: Dale.given({"aval": 1, "XYZ": 1}, neurons=["AVAL", "AVBL"]),
+            ValueError,
+            r"2 of the 2 names.*'aval' \(nearest: 'AVAL'\), 'XYZ' \(nothing near\)\. `types` begins 'aval', 'XYZ'; "
+            r"`neurons` begins 'AVAL', 'AVBL'",
+        ),
         (lambda: Dale.from_transmitters("gaba"), TypeError, r"one transmitter per neuron: \['gaba'\]"),
         (
             lambda: Dale.from_transmitters(["gaba", "glutamat", "Dopamine", "dopamine"]),

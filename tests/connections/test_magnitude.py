@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurotorch.connections import Absolute, Projected, Softplus, Square
+from neurotorch.connections import Absolute, Exponential, Projected, Softplus, Square
 
-MAPS = [Square(), Absolute(), Softplus(), Projected()]
+MAPS = [Square(), Absolute(), Softplus(), Exponential(), Projected()]
 DTYPES = [torch.float32, torch.float64]
 
 
@@ -42,13 +42,24 @@ def test_below_its_limit_softplus_holds_to_the_spacing_of_raw(dtype):
     assert (error <= raw.abs().numpy()).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_inverse_of_the_exponential_holds_to_4_ulp_around_one_and_to_the_spacing_of_raw_beyond(dtype):
+    near = magnitudes(dtype, -3.999, 3.999)
+    assert ulps(Exponential().forward(Exponential().inverse(near)), near) <= 4
+    far = torch.cat([magnitudes(dtype, -80, -4), magnitudes(dtype, 4, 80)])
+    raw = Exponential().inverse(far)
+    error = (Exponential().forward(raw) - far).abs().numpy() / np.spacing(far.numpy())
+    assert (error <= raw.abs().numpy()).all()
+
+
 @pytest.mark.parametrize("magnitude", MAPS)
-@given(raw=st.floats(-1e3, 1e3))
+@given(raw=st.floats(-1e3, 700))
 def test_a_magnitude_is_never_negative_and_survives_the_round_trip(magnitude, raw):
     first = magnitude.forward(torch.tensor([raw], dtype=torch.float64))
     assert first >= 0
     if first > 1e-300:
         second = magnitude.forward(magnitude.inverse(first))
+        # |raw| up to 700 times half the spacing of float64
         torch.testing.assert_close(second, first, rtol=2e-13, atol=0)
 
 
@@ -72,9 +83,27 @@ def test_the_gradient_at_zero_is_as_documented(magnitude, slope):
     assert float(raw.grad) == slope
 
 
-def test_softplus_asks_for_a_mask_at_zero():
-    with pytest.raises(ValueError, match=r"zero at 1 places, the first at index \(1,\).*mask"):
-        Softplus().inverse(torch.tensor([1.0, 0.0]))
+@pytest.mark.parametrize("magnitude", [Softplus(), Exponential()])
+def test_maps_without_a_zero_ask_for_a_mask(magnitude):
+    with pytest.raises(ValueError, match=r"zero at 1 places, the first at index \(1,\), but (Sof|Exp).*mask"):
+        magnitude.inverse(torch.tensor([1.0, 0.0]))
+
+
+def test_the_exponential_moves_by_a_share_of_the_weight_and_never_reaches_zero():
+    raw = Exponential().inverse(torch.tensor([1e-3, 1.0, 20.0], dtype=torch.float64)).requires_grad_()
+    magnitude = Exponential().forward(raw)
+    magnitude.sum().backward()
+    assert torch.equal(raw.grad, magnitude.detach())
+    # driven towards zero by a constant force, raw' = -rate exp(raw): the weight falls as 1 / (rate steps)
+    raw = torch.zeros(1, dtype=torch.float64)
+    for _ in range(1000):
+        raw -= 0.01 * raw.exp()
+    assert float(raw.exp()) == pytest.approx(1 / 11, rel=0.02)
+
+
+def test_the_exponential_ends_where_float32_does():
+    assert Exponential().forward(torch.tensor([88.7, 88.8, -104.0])).isinf().tolist() == [False, True, False]
+    assert float(Exponential().forward(torch.tensor([-104.0]))) == 0
 
 
 @pytest.mark.parametrize("magnitude", MAPS)
@@ -86,5 +115,5 @@ def test_a_negative_magnitude_is_refused(magnitude):
 def test_only_projection_moves_the_raw_value():
     raw = torch.tensor([-1.0, 0.0, 2.0])
     assert Projected().project(raw).tolist() == [0.0, 0.0, 2.0]
-    for magnitude in (Square(), Absolute(), Softplus()):
+    for magnitude in (Square(), Absolute(), Softplus(), Exponential()):
         assert magnitude.project(raw) is raw
