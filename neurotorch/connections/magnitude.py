@@ -93,8 +93,8 @@ class Softplus(Magnitude):
 class Exponential(Magnitude):
     """The exponential: ``magnitude = exp(raw)``, ``raw = log(magnitude)``.
 
-    The gradient by the raw value is the magnitude itself, so that plain gradient steps change a weight by a share of its
-    size: large weights grow fast and small ones hardly move. It has no zero: a connection that does not exist needs
+    The gradient by the raw value is the magnitude itself, so that plain gradient steps change a weight by a share of
+    its size: large weights grow fast and small ones hardly move. It has no zero: a connection that does not exist needs
     a mask, and one that training shrinks comes ever closer to zero, more and more slowly. Weight decay on the raw value
     pulls magnitudes to 1, not to 0. In float32 the magnitude is infinite for a raw value above 88.7, and zero, with no
     gradient, below -104: large steps need `clip`.

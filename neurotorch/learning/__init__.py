@@ -12,6 +12,15 @@ from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.learning.least_squares import warm_start
 from neurotorch.learning.losses import Loss, MeanSquaredError, SummedLoss
 from neurotorch.learning.non_finite import NonFiniteError
+from neurotorch.learning.penalties import (
+    L1,
+    L2,
+    DalePenalty,
+    ExcitatoryFraction,
+    WeightBalance,
+    WeightDistance,
+    WeightPenalty,
+)
 from neurotorch.learning.penalty import Penalty
 from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
 from neurotorch.learning.three_factor import ThreeFactor, error_through
@@ -21,9 +30,13 @@ from neurotorch.learning.weaning import Weaning
 __all__ = [
     "BPTT",
     "FORCE",
+    "L1",
+    "L2",
     "Adaptive",
     "BatchReport",
+    "DalePenalty",
     "EProp",
+    "ExcitatoryFraction",
     "Feedback",
     "FiringRatePenalty",
     "ForcingPlan",
@@ -43,6 +56,9 @@ __all__ = [
     "TruncatedBPTT",
     "WarmUp",
     "Weaning",
+    "WeightBalance",
+    "WeightDistance",
+    "WeightPenalty",
     "compare_gradients",
     "error_through",
     "warm_start",
