@@ -1,12 +1,15 @@
 """Linear connections between neurons: Dale's law, masks, and weights to start from."""
 
 from neurotorch.connections.connection import Connection
+from neurotorch.connections.connectome import Connectome
 from neurotorch.connections.dale import FLY_TRANSMITTERS, TRANSMITTERS, Dale
+from neurotorch.connections.distance import distance_dependent
 from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
+from neurotorch.connections.regions import Regions
 from neurotorch.connections.spectrum import SpectrumReport, spectral_radius, spectrum_report
-from neurotorch.connections.topology import no_self, sparse
+from neurotorch.connections.topology import NoInputWarning, no_self, sparse, without_input
 
 __all__ = [
     "FLY_TRANSMITTERS",
@@ -14,6 +17,7 @@ __all__ = [
     "Absolute",
     "Balanced",
     "Connection",
+    "Connectome",
     "Dale",
     "Distribution",
     "Exponential",
@@ -22,13 +26,17 @@ __all__ = [
     "Initialization",
     "LogNormal",
     "Magnitude",
+    "NoInputWarning",
     "Normal",
     "Projected",
+    "Regions",
     "Softplus",
     "SpectrumReport",
     "Square",
+    "distance_dependent",
     "no_self",
     "sparse",
     "spectral_radius",
     "spectrum_report",
+    "without_input",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from neurotorch.connections.dale import Dale
 from neurotorch.connections.initialization import Balanced, Given, Initialization
+from neurotorch.connections.topology import NoInputWarning, without_input
 from neurotorch.core.checks import check_count, check_finite
 
 
@@ -47,6 +49,12 @@ class Connection(nn.Module):
     ------
     ValueError
         If `dale` or `mask` do not fit `pre` and `post`, or `init` draws weights that they forbid.
+
+    Warns
+    -----
+    NoInputWarning
+        If `mask` leaves postsynaptic neurons without input: they are named. Where another connection reaches them, that
+        is meant and the warning may be ignored. A mask without any connection at all is taken as meant.
     """
 
     __config_exclude__: ClassVar[frozenset[str]] = frozenset({"generator"})
@@ -144,7 +152,22 @@ def _checked_mask(mask: Tensor | None, post: int, pre: int) -> Tensor | None:
             f"`mask` has dtype {checked.dtype}, but it must be bool, True where a connection exists: `mask != 0`."
         )
     _check_shape("mask", checked, post, pre)
+    _warn_without_input(checked)
     return checked.detach().clone()
+
+
+def _warn_without_input(mask: Tensor) -> None:
+    lonely = without_input(mask)
+    if not lonely or len(lonely) == len(mask):
+        return
+    listed = ", ".join(str(i) for i in lonely[:8]) + (f" and {len(lonely) - 8} more" if len(lonely) > 8 else "")
+    warnings.warn(
+        f"`mask` leaves {len(lonely)} of {len(mask)} postsynaptic neurons without input from this connection: neuron "
+        f"{listed}. Unless another connection reaches them, nothing drives them: give them connections, or leave them "
+        "out.",
+        NoInputWarning,
+        stacklevel=4,
+    )
 
 
 def _check_shape(name: str, matrix: Tensor, post: int, pre: int) -> None:

@@ -8,6 +8,10 @@ from torch import Tensor
 from neurotorch.core.checks import check_count, check_fraction
 
 
+class NoInputWarning(UserWarning):
+    """A mask leaves neurons without any input from its connection."""
+
+
 def no_self(neurons: int) -> Tensor:
     """Return the mask ``(neuron, neuron)`` of all connections but those of a neuron with itself."""
     return ~torch.eye(check_count("neurons", neurons), dtype=torch.bool)
@@ -45,3 +49,8 @@ def sparse(
     mask = torch.zeros(post * pre, dtype=torch.bool)
     mask[places[order[: round(density * len(places))]]] = True
     return mask.reshape(post, pre)
+
+
+def without_input(mask: Tensor) -> list[int]:
+    """Return the postsynaptic neurons (rows) of a mask or weight matrix ``(post, pre)`` that nothing connects to."""
+    return [int(i) for i in (torch.as_tensor(mask) == 0).all(dim=1).nonzero().flatten()]

@@ -44,6 +44,7 @@ def typed(magnitude, *, pre=7, post=5, seed=0, init=None) -> Connection:
     """A connection of excitatory, inhibitory and free neurons under a sparse mask."""
     signs = [1, -1, 0, 1, -1, 1, 0][:pre]
     mask = sparse(post, pre, density=0.6, generator=generator(seed))
+    mask[range(post), range(post)] = True  # every neuron has an input
     return Connection(pre, post, dale=Dale(signs, magnitude=magnitude), mask=mask, init=init, generator=generator(seed))
 
 

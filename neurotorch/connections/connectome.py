@@ -1,0 +1,148 @@
+"""A connectome with names: turned to (post, pre), matched to a recording, as a mask, a prior, a start and signs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurotorch.connections.dale import TRANSMITTERS, Dale
+from neurotorch.connections.labels import check_distinct, check_matching
+from neurotorch.connections.magnitude import Magnitude, Square
+from neurotorch.core.checks import check_finite
+
+_LOG = logging.getLogger(__name__)
+_SQUARE = Square()
+
+
+@dataclass(frozen=True, eq=False)
+class Connectome:
+    """Strengths of the connections between named neurons.
+
+    Parameters
+    ----------
+    strength : (post, pre)
+        Synapse counts, sizes or weights, at least 0; 0 where no connection exists. `from_adjacency` reads a table
+        of either orientation.
+    neurons : tuple of str, (neuron,)
+        Distinct names.
+    transmitters : tuple of str, (neuron,)
+        Transmitter of each neuron, or empty.
+    turned : bool
+        Whether the table that it was read from was transposed.
+
+    Raises
+    ------
+    ValueError
+        If the strengths are not square, not finite or negative, or the names do not fit or are not distinct.
+    """
+
+    strength: Tensor
+    neurons: tuple[str, ...]
+    transmitters: tuple[str, ...] = ()
+    turned: bool = False
+
+    def __post_init__(self) -> None:
+        strength = torch.as_tensor(self.strength).detach().cpu().double().clone()
+        neurons = tuple(str(name).strip() for name in self.neurons)
+        transmitters = tuple(str(name) for name in self.transmitters)
+        if tuple(strength.shape) != (len(neurons), len(neurons)):
+            raise ValueError(
+                f"The adjacency has shape {tuple(strength.shape)}, but `neurons` names {len(neurons)}: it must have "
+                "one row and one column for each of them."
+            )
+        check_finite("adjacency", strength)
+        if bool((strength < 0).any()):
+            raise ValueError(
+                "The adjacency holds negative numbers, but it says how strong connections are: hand in its absolute "
+                "values, and the signs as `transmitters` or to Dale."
+            )
+        check_distinct("neurons", neurons)
+        if transmitters and len(transmitters) != len(neurons):
+            raise ValueError(f"`transmitters` holds {len(transmitters)}, but there are {len(neurons)} neurons.")
+        for name, value in (("strength", strength), ("neurons", neurons), ("transmitters", transmitters)):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_adjacency(
+        cls,
+        adjacency: Tensor | np.ndarray,
+        neurons: Sequence[str],
+        *,
+        rows: Literal["pre", "post"],
+        transmitters: Sequence[str] = (),
+    ) -> Self:
+        """Return the connectome of a table in either orientation; it logs which way it turned it.
+
+        Parameters
+        ----------
+        adjacency : (neuron, neuron)
+            The table.
+        neurons
+            Names of its rows, which are also those of its columns.
+        rows
+            What a row is. In most published tables it is a presynaptic neuron, ``"pre"``, and the table is transposed.
+        transmitters
+            Transmitter of each neuron, where they are known.
+        """
+        if rows not in ("pre", "post"):
+            raise ValueError(f"`rows` is {rows!r}, but a row is 'pre' (synaptic) or 'post' (synaptic).")
+        table = torch.as_tensor(np.asarray(adjacency))
+        turned = rows == "pre"
+        found = cls(table.T if turned and table.ndim == 2 else table, tuple(neurons), tuple(transmitters), turned)
+        _LOG.info("%s", found)
+        return found
+
+    @property
+    def mask(self) -> Tensor:
+        """Mask ``(post, pre)``: True where a connection exists."""
+        return self.strength > 0
+
+    def matched(self, neurons: Sequence[str]) -> Self:
+        """Return the connectome of these neurons alone, in this order: those of a recording.
+
+        Raises
+        ------
+        ValueError
+            If some are not in the connectome: both sides are shown, and the nearest match of each.
+        """
+        wanted = [str(name).strip() for name in neurons]
+        check_distinct("neurons", wanted)
+        check_matching("the recording", wanted, "the connectome", self.neurons)
+        place = {name: j for j, name in enumerate(self.neurons)}
+        order = [place[name] for name in wanted]
+        transmitters = tuple(self.transmitters[j] for j in order) if self.transmitters else ()
+        return type(self)(self.strength[order][:, order], tuple(wanted), transmitters, self.turned)
+
+    def dale(
+        self,
+        *,
+        table: Mapping[str, int] = TRANSMITTERS,
+        unknown: int | None = None,
+        magnitude: Magnitude = _SQUARE,
+    ) -> Dale:
+        """Return the types of the neurons by their transmitters, see `Dale.from_transmitters`."""
+        if not self.transmitters:
+            raise ValueError("The connectome has no transmitters: hand them to `from_adjacency`, or use `Dale.given`.")
+        return Dale.from_transmitters(self.transmitters, table=table, unknown=unknown, magnitude=magnitude)
+
+    def weight(self, dale: Dale, *, scale: float = 1.0) -> Tensor:
+        """Return signed weights ``(post, pre)`` as a start (`Given`) or a reference (`WeightDistance`).
+
+        ``weight[i, j] = scale s_j strength[i, j]``; free neurons count as excitatory.
+        """
+        if dale.pre != len(self.neurons):
+            raise ValueError(f"`dale` types {dale.pre} neurons, but the connectome has {len(self.neurons)}.")
+        signs = dale.signs.detach().cpu().double()
+        return scale * torch.where(signs == 0, 1.0, signs) * self.strength
+
+    def __str__(self) -> str:
+        """Say the size, and which way the table was turned."""
+        count = int(self.mask.sum())
+        way = "rows of the table were presynaptic: transposed to" if self.turned else "rows are postsynaptic:"
+        return f"Connectome of {len(self.neurons)} neurons with {count} connections; {way} (post, pre)."
