@@ -1,4 +1,4 @@
-"""What a fitted network is made of: lesions of its connections and what they cost."""
+"""What a fitted network is made of: lesions of its connections and what they cost, excitation and inhibition."""
 
 from neurotorch.analysis.ablation import (
     STRATEGIES,
@@ -10,14 +10,17 @@ from neurotorch.analysis.ablation import (
     strongest,
     weakest,
 )
+from neurotorch.analysis.balance import Balance, measure_balance
 from neurotorch.analysis.study import AblationStudy
 
 __all__ = [
     "STRATEGIES",
     "Ablation",
     "AblationStudy",
+    "Balance",
     "ablation_named",
     "count_connections",
+    "measure_balance",
     "random",
     "remove",
     "strongest",

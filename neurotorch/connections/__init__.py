@@ -8,7 +8,7 @@ from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
-from neurotorch.connections.spectrum import SpectrumReport, spectral_radius, spectrum_report
+from neurotorch.connections.spectrum import SpectrumReport, singular_value_entropy, spectral_radius, spectrum_report
 from neurotorch.connections.topology import NoInputWarning, no_self, sparse, without_input
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Square",
     "distance_dependent",
     "no_self",
+    "singular_value_entropy",
     "sparse",
     "spectral_radius",
     "spectrum_report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -71,6 +72,37 @@ def spectrum_report(weight: Tensor) -> SpectrumReport:
         bulk_radius=float(matrix.var(dim=0, correction=0).sum().sqrt()),
         mean_input=float(matrix.sum(dim=1).mean()),
     )
+
+
+def singular_value_entropy(weight: Tensor) -> float:
+    """Return how evenly the singular values ``s_k`` of weights ``(post, pre)`` are spread, in 0..1.
+
+    With ``p_k = s_k^2 / sum_l s_l^2`` and ``n`` the smaller of `post` and `pre`::
+
+        -sum_k p_k log(p_k) / log(n)
+
+    0 for a matrix of rank one, 1 where all singular values are equal, as for an orthogonal matrix; an n x n matrix of
+    independent entries lies below 1 (by ``1 / (2 log n)`` for large n). A matrix of one row or column has 0.
+
+    Raises
+    ------
+    ValueError
+        If `weight` is no matrix, not finite or zero everywhere.
+
+    References
+    ----------
+    Alter, Brown & Botstein (2000), PNAS 97, 10101-10106, doi:10.1073/pnas.97.18.10101, equation 3.
+    """
+    if weight.ndim != 2 or weight.numel() == 0:
+        raise ValueError(f"`weight` has shape {tuple(weight.shape)}, but singular values are those of a (post, pre).")
+    check_finite("weight", weight)
+    squares = torch.linalg.svdvals(weight.detach().cpu().double()).square()
+    if not bool((squares > 0).any()):
+        raise ValueError("`weight` is zero everywhere, so its singular values have no shares to speak of.")
+    shares = squares / squares.sum()
+    if len(shares) == 1:
+        return 0.0
+    return float(torch.special.entr(shares).sum() / math.log(len(shares)))
 
 
 def _eigenvalues(weight: Tensor) -> Tensor:
