@@ -159,11 +159,9 @@ def test_the_worm_is_matched_under_its_own_connectome(data_folder):
     # the recording carries the same connectome for its neurons, presynaptic in rows
     places = [neurons.index(name) for name in known]
     shipped = recording["chem_synapses_pre_x_post"][np.ix_(places, places)] > 0
-    assert len(known) >= 90
-    agree = (matched.mask.numpy() == shipped.T).mean()
-    turned_wrongly = (matched.mask.numpy() == shipped).mean()
-    assert agree > turned_wrongly
-    assert agree > 0.97
+    assert len(known) == 98
+    assert np.array_equal(matched.mask.numpy(), shipped.T)
+    assert not np.array_equal(shipped, shipped.T)
 
 
 def empty_region():
