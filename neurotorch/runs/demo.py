@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotorch.connections import Balanced, Connection, Dale, sparse
+from neurotorch.connections import Balanced, Connection, Dale, NoInputWarning, sparse
 from neurotorch.core.checks import check_count
 from neurotorch.core.seeds import numpy_generator, torch_generator
 from neurotorch.data import Recording
@@ -170,14 +171,17 @@ def recovery(demo: Demo, network: Network) -> dict[str, Any]:
 
 def _network(neurons: int, seed: int) -> tuple[Network, Dale]:
     dale = Dale.fraction(neurons, EXCITATORY, generator=torch_generator(seed, "demo types"))
-    recurrent = Connection(
-        neurons,
-        neurons,
-        dale=dale,
-        mask=sparse(neurons, neurons, density=DENSITY, generator=torch_generator(seed, "demo mask")),
-        init=Balanced(SPECTRAL_RADIUS * 4),  # the slope of the sigmoid is 1/4
-        generator=torch_generator(seed, "demo weights"),
-    )
+    with warnings.catch_warnings():
+        # In a small world some neurons may hear of no other: the noise drives all of them.
+        warnings.simplefilter("ignore", NoInputWarning)
+        recurrent = Connection(
+            neurons,
+            neurons,
+            dale=dale,
+            mask=sparse(neurons, neurons, density=DENSITY, generator=torch_generator(seed, "demo mask")),
+            init=Balanced(SPECTRAL_RADIUS * 4),  # the slope of the sigmoid is 1/4
+            generator=torch_generator(seed, "demo weights"),
+        )
     threshold = 0.5 * recurrent.weight().detach().sum(dim=1)
     layer = Layer(FiringRate(TAU), neurons, recurrent=recurrent, bias=-threshold)
     observation = Observation(Calcium(TAU_CALCIUM), gain=1 - math.exp(-DT / TAU_CALCIUM))
