@@ -23,3 +23,13 @@ class ResetToZero(NamedTuple):
     def carry(self, decay: Any, v: Any, spiked: Any, threshold: Any) -> Any:  # noqa: ARG002 (numba compiles no `del`)
         """Return the potential carried over."""
         return decay * v * (1 - self.strength * spiked)
+
+
+class ResetToValue(NamedTuple):
+    """``alpha v (1 - z) + value z``: the potential restarts at `value`, and keeps the current of the next step."""
+
+    value: float = -0.5
+
+    def carry(self, decay: Any, v: Any, spiked: Any, threshold: Any) -> Any:  # noqa: ARG002 (numba compiles no `del`)
+        """Return the potential carried over."""
+        return decay * v * (1 - spiked) + self.value * spiked

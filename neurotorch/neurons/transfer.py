@@ -78,3 +78,43 @@ class Linear(NamedTuple):
     def limits(self) -> tuple[float, float] | None:
         """Return the range of phi, None where it has none."""
         return None
+
+
+class PowerLaw(NamedTuple):
+    """``phi(x) = gain max(0, x)^exponent``, with an exponent of at least 1.
+
+    Supralinear above 1: Ahmadian, Rubin & Miller 2013, doi:10.1162/NECO_a_00472. It has no upper end, and
+    only inhibition keeps a recurrent network of it from running away.
+    """
+
+    gain: float = 1.0
+    exponent: float = 2.0
+
+    def value(self, x: Any) -> Any:
+        """Return phi(x)."""
+        return self.gain * relu(x) ** self.exponent
+
+    def limits(self) -> tuple[float, float] | None:
+        """Return the range of phi, None where it has none."""
+        return None
+
+
+class Hill(NamedTuple):
+    """``phi(x) = gain max(0, x)^exponent / (half^exponent + max(0, x)^exponent)``, with an exponent of at least 1.
+
+    The saturation of an indicator that binds calcium, `half` of it at ``x = half``; of a rate, it is the function of
+    Naka & Rushton 1966, doi:10.1113/jphysiol.1966.sp008001.
+    """
+
+    gain: float = 1.0
+    exponent: float = 2.0
+    half: float = 1.0
+
+    def value(self, x: Any) -> Any:
+        """Return phi(x)."""
+        power = relu(x) ** self.exponent
+        return self.gain * power / (self.half**self.exponent + power)
+
+    def limits(self) -> tuple[float, float] | None:
+        """Return the range of phi, None where it has none."""
+        return (0.0, self.gain) if self.gain >= 0 else (self.gain, 0.0)

@@ -8,6 +8,7 @@ import inspect
 import math
 import pkgutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -40,25 +41,36 @@ def alternatives(option: Any) -> list[Any]:
     """Return an option of every class that stands in the file of `option`'s class, save its own."""
     module = sys.modules[type(option).__module__]
     beside = [
-        value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__
+        value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__name__ == name and value.__module__ == module.__name__
     ]
     return [kind() for kind in beside if hasattr(kind, "_fields") and kind is not type(option)]
 
 
-def variants(model: type[NeuronModel]) -> dict[str, Factory]:
-    """Return the model with its defaults, and with every alternative of every option."""
-    default = model()
-    found: dict[str, Factory] = {model.__name__: model}
-    for name in inspect.signature(model).parameters:
-        option = getattr(default, name)
-        if isinstance(option, tuple) and hasattr(option, "_fields"):
-            for other in alternatives(option):
-                found[f"{model.__name__}-{type(other).__name__}"] = functools.partial(model, **{name: other})
+def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
+    """Return every model with its defaults, and with alternatives of every option.
+
+    Of an option with few alternatives a model gets all; of many they are dealt out, so that each meets some model.
+    """
+    found: dict[str, Factory] = {}
+    dealt: Counter[str] = Counter()
+    for model in models:
+        default = model()
+        found[model.__name__] = model
+        for name in inspect.signature(model).parameters:
+            option = getattr(default, name)
+            if isinstance(option, tuple) and hasattr(option, "_fields"):
+                others, kind = alternatives(option), type(option).__module__
+                for other in (others[(dealt[kind] + k) % len(others)] for k in range(min(FEW, len(others)))):
+                    found[f"{model.__name__}-{type(other).__name__}"] = functools.partial(model, **{name: other})
+                dealt[kind] += FEW
     return found
 
 
+FEW = 2
 MODELS = discover()
-VARIANTS: dict[str, Factory] = {name: factory for model in MODELS for name, factory in variants(model).items()}
+VARIANTS = variants(MODELS)
 
 
 def time_step(model: NeuronModel) -> float:

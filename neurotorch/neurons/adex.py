@@ -1,0 +1,136 @@
+"""The adaptive exponential integrate-and-fire neuron."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from neurotorch.core.vocabulary import Surrogate, exp, minimum, spike, stop_gradient
+from neurotorch.neurons.base import NeuronModel
+from neurotorch.neurons.constant import Constant, Learned, constant
+from neurotorch.neurons.surrogate import FastSigmoid
+
+
+class AdExState(NamedTuple):
+    """`v_mv`: potential in mV and `w_na`: adaptation in nA, both before the reset of a spike in the same step."""
+
+    v_mv: Any
+    w_na: Any
+
+
+class AdExCoefficients(NamedTuple):
+    """`per_na`: mV that a nA makes in a step; `rate_w`: ``dt / tau_w``; the constants; the option `surrogate`."""
+
+    per_na: Any
+    rate_w: Any
+    g_leak: Any
+    e_leak: Any
+    v_threshold: Any
+    delta: Any
+    a: Any
+    b: Any
+    v_reset: Any
+    peak: Any
+    surrogate: Any
+
+
+class AdEx(NeuronModel):
+    r"""Adaptive exponential integrate-and-fire neuron, in mV, nA, uS and nF, times in seconds.
+
+    One step of `dt` by Euler's method, with ``H`` the step function::
+
+        s  = H(v - peak)                        the spike of the step before
+        v0 = v + s (v_reset - v)                carries no gradient through s
+        w0 = w + b s
+        v1 = v0 + 1000 dt / capacitance (-g_leak (v0 - e_leak)
+                  + g_leak delta exp((v0 - v_threshold) / delta) - w0 + I)
+        v' = min(v1, peak + 10 delta)
+        w' = w0 + (dt / tau_w) (a (v0 - e_leak) - w0)
+        z  = H(v' - peak)
+
+    The potential is cut off above the peak, and the exponent above 20, so that no number overflows; what happens beyond
+    the peak, the reset undoes. The upstroke of a spike lasts about 0.1 ms: longer steps delay it by up to a step.
+
+    Parameters
+    ----------
+    capacitance
+        Of the membrane in nF; 0.281.
+    g_leak
+        Leak conductance in uS; 0.03.
+    e_leak
+        Leak reversal potential in mV; -70.6.
+    v_threshold
+        Threshold of the exponential in mV; -50.4.
+    delta
+        Slope factor in mV; 2.
+    tau_w
+        Time constant of the adaptation in seconds; 144 ms.
+    a
+        Adaptation below threshold in uS; 0.004.
+    b
+        What a spike adds to the adaptation, in nA; 0.0805.
+    v_reset
+        Potential after a spike in mV; -70.6.
+    peak
+        Potential at which a spike is emitted, in mV; 20.
+    surrogate
+        Stand-in for the derivative of ``H``, per mV; `FastSigmoid(0.1)`.
+
+    References
+    ----------
+    Brette & Gerstner 2005, doi:10.1152/jn.00686.2005, equations 1 to 3, with the constants of its section "Results".
+    """
+
+    State = AdExState
+    Coefficients = AdExCoefficients
+    emits = "spikes"
+
+    def __init__(
+        self,
+        capacitance: float | Tensor | Learned | Constant = 0.281,
+        g_leak: float | Tensor | Learned | Constant = 0.03,
+        *,
+        e_leak: float | Tensor | Learned | Constant = -70.6,
+        v_threshold: float | Tensor | Learned | Constant = -50.4,
+        delta: float | Tensor | Learned | Constant = 2.0,
+        tau_w: float | Tensor | Learned | Constant = 0.144,
+        a: float | Tensor | Learned | Constant = 0.004,
+        b: float | Tensor | Learned | Constant = 0.0805,
+        v_reset: float | Tensor | Learned | Constant = -70.6,
+        peak: float | Tensor | Learned | Constant = 20.0,
+        surrogate: Surrogate = FastSigmoid(0.1),
+    ) -> None:
+        super().__init__()
+        self.capacitance = constant("capacitance", capacitance, positive=True)
+        self.g_leak = constant("g_leak", g_leak, positive=True)
+        self.e_leak, self.v_threshold = constant("e_leak", e_leak), constant("v_threshold", v_threshold)
+        self.delta = constant("delta", delta, positive=True)
+        self.tau_w = constant("tau_w", tau_w, positive=True)
+        self.a, self.b = constant("a", a), constant("b", b)
+        self.v_reset, self.peak = constant("v_reset", v_reset), constant("peak", peak)
+        self.surrogate = surrogate
+
+    def coefficients(self, dt: float) -> AdExCoefficients:
+        """Return the coefficients of a step of `dt` seconds."""
+        named = (self.g_leak, self.e_leak, self.v_threshold, self.delta, self.a, self.b, self.v_reset, self.peak)
+        constants = [constant() for constant in named]
+        return AdExCoefficients._make([1000 * dt / self.capacitance(), dt / self.tau_w(), *constants, self.surrogate])
+
+    @staticmethod
+    def step(coefficients: Any, state: Any, current: Any) -> tuple[Any, Any]:
+        """Return the spikes and the state after one step."""
+        c = coefficients
+        spiked = spike(state.v_mv - c.peak, c.surrogate)
+        v = state.v_mv + stop_gradient(spiked) * (c.v_reset - state.v_mv)
+        w = state.w_na + c.b * spiked
+        exponent = minimum((v - c.v_threshold) / c.delta, 0 * v + 20)
+        flow = c.g_leak * (c.delta * exp(exponent) - (v - c.e_leak)) - w + current
+        after = minimum(v + c.per_na * flow, c.peak + 10 * c.delta + 0 * v)
+        w = w + c.rate_w * (c.a * (v - c.e_leak) - w)
+        return spike(after - c.peak, c.surrogate), AdExState(v_mv=after, w_na=w)
+
+    def initial_state(self, batch: int, like: Tensor) -> AdExState:
+        """Return rest: ``v = e_leak``, no adaptation."""
+        zeros = like.new_zeros(batch, like.shape[-1])
+        return AdExState(v_mv=zeros + self.e_leak.value.to(zeros), w_na=zeros)
