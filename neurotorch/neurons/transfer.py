@@ -84,10 +84,11 @@ class PowerLaw(NamedTuple):
     """``phi(x) = gain max(0, x)^exponent``, with an exponent of at least 1.
 
     Supralinear above 1: Ahmadian, Rubin & Miller 2013, doi:10.1162/NECO_a_00472. It has no upper end, and
-    only inhibition keeps a recurrent network of it from running away.
+    only inhibition keeps a recurrent network of it from running away. The defaults are those of Rubin, Van Hooser &
+    Miller 2015, doi:10.1016/j.neuron.2014.12.026, for inputs in mV and rates in Hz.
     """
 
-    gain: float = 1.0
+    gain: float = 0.04
     exponent: float = 2.0
 
     def value(self, x: Any) -> Any:

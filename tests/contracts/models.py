@@ -51,7 +51,8 @@ def alternatives(option: Any) -> list[Any]:
 def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
     """Return every model with its defaults, and with alternatives of every option.
 
-    Of an option with few alternatives a model gets all; of many they are dealt out, so that each meets some model.
+    Of an option with few alternatives a model gets all; of many they are dealt out, so that each meets some model. An
+    option that a model has with numbers of its own (a surrogate in mV) has no alternatives: those would need them too.
     """
     found: dict[str, Factory] = {}
     dealt: Counter[str] = Counter()
@@ -60,7 +61,7 @@ def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
         found[model.__name__] = model
         for name in inspect.signature(model).parameters:
             option = getattr(default, name)
-            if isinstance(option, tuple) and hasattr(option, "_fields"):
+            if isinstance(option, tuple) and hasattr(option, "_fields") and option == type(option)():
                 others, kind = alternatives(option), type(option).__module__
                 for other in (others[(dealt[kind] + k) % len(others)] for k in range(min(FEW, len(others)))):
                     found[f"{model.__name__}-{type(other).__name__}"] = functools.partial(model, **{name: other})

@@ -7,13 +7,21 @@ import torch
 from neurotorch.core.vocabulary import spike, transfer
 from neurotorch.neurons import (
     LIF,
+    Arctangent,
+    Boxcar,
     FastSigmoid,
+    Gaussian,
+    Hill,
     Linear,
+    PowerLaw,
     Relu,
     ResetBySubtraction,
+    ResetToValue,
     ResetToZero,
     Sigmoid,
+    SigmoidSurrogate,
     Softplus,
+    SuperSpike,
     Tanh,
     Triangular,
 )
@@ -29,6 +37,15 @@ GRID = np.linspace(-3, 3, 61)
         (FastSigmoid(25.0), lambda x: 1 / (1 + 25 * np.abs(x)) ** 2),
         (Triangular(), lambda x: 0.3 * np.maximum(0, 1 - np.abs(x))),
         (Triangular(slope=0.5, dampening=0.15), lambda x: 0.15 * np.maximum(0, 1 - np.abs(x) / 2)),
+        (SuperSpike(100.0), lambda x: (1 + np.abs(100 * x)) ** -2.0),
+        (Arctangent(), lambda x: 1 / (1 + np.pi**2 * x**2)),
+        (Arctangent(2.0, 0.3), lambda x: 0.3 / (1 + 4 * x**2)),
+        (SigmoidSurrogate(), lambda x: 4 * np.exp(4 * x) / (1 + np.exp(4 * x)) ** 2),
+        (SigmoidSurrogate(1.5), lambda x: 1.5 * np.exp(1.5 * x) / (1 + np.exp(1.5 * x)) ** 2),
+        (Gaussian(), lambda x: 0.5 * np.exp(-2 * x**2)),
+        (Gaussian(0.25, 0.8), lambda x: 0.8 * np.exp(-8 * x**2)),
+        (Boxcar(), lambda x: 1.0 * (np.abs(x) < 0.5)),
+        (Boxcar(1.75, 0.2), lambda x: 0.2 * (np.abs(x) < 1.75)),
     ],
     ids=lambda value: str(value) if isinstance(value, tuple) else "formula",
 )
@@ -48,6 +65,10 @@ def test_a_spike_is_a_step_with_the_derivative_of_its_surrogate(surrogate, formu
         (Relu(3.0), lambda x: np.maximum(0, 3 * x)),
         (Softplus(1.5), lambda x: np.log1p(np.exp(1.5 * x))),
         (Linear(-2.0), lambda x: -2 * x),
+        (PowerLaw(0.04, 2.0), lambda x: 0.04 * np.maximum(0, x) ** 2),
+        (PowerLaw(1.5, 1.3), lambda x: 1.5 * np.maximum(0, x) ** 1.3),
+        (Hill(), lambda x: np.maximum(0, x) ** 2 / (1 + np.maximum(0, x) ** 2)),
+        (Hill(2.0, 3.0, 0.5), lambda x: 2 / (1 + (0.5 / np.maximum(1e-300, x)) ** 3)),
     ],
     ids=lambda value: str(value) if isinstance(value, tuple) else "formula",
 )
@@ -63,6 +84,7 @@ def test_a_transfer_function_is_its_formula(phi, formula):
         (ResetBySubtraction(0.5), 0.9 * 2.0 - 0.75),
         (ResetToZero(), 0.0),
         (ResetToZero(0.25), 0.9 * 2.0 * 0.75),
+        (ResetToValue(-0.7), -0.7),
     ],
     ids=str,
 )
@@ -72,7 +94,7 @@ def test_a_reset_acts_on_neurons_that_fired_and_on_no_others(reset, carried):
     torch.testing.assert_close(found, torch.tensor([carried, 1.8], dtype=DOUBLE), rtol=1e-15, atol=1e-15)
 
 
-@pytest.mark.parametrize("reset", [ResetBySubtraction(), ResetToZero()], ids=str)
+@pytest.mark.parametrize("reset", [ResetBySubtraction(), ResetToZero(), ResetToValue()], ids=str)
 def test_a_reset_carries_no_gradient(reset):
     # The potential fired (1.5 > 1), so the reset acts; without its gradient dv'/dv is alpha, or alpha (1 - 1).
     model = LIF(torch.tensor(0.02, dtype=DOUBLE), torch.tensor(1.0, dtype=DOUBLE), reset=reset)
@@ -85,3 +107,15 @@ def test_a_reset_carries_no_gradient(reset):
     of_v, of_threshold = torch.autograd.grad(state.v.sum(), (v, threshold), allow_unused=True)
     assert of_v.item() == (c.alpha.item() if isinstance(reset, ResetBySubtraction) else 0)
     assert of_threshold is None or of_threshold.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "area"),
+    [(Arctangent(), 1.0), (SigmoidSurrogate(), 1.0), (Gaussian(0.5, (2 * np.pi * 0.25) ** -0.5), 1.0), (Boxcar(), 1.0)],
+    ids=lambda value: str(value) if isinstance(value, tuple) else "area",
+)
+def test_a_surrogate_that_is_the_derivative_of_a_step_from_0_to_1_has_unit_area(surrogate, area):
+    x = torch.linspace(-500, 500, 2_000_001, dtype=DOUBLE)
+    found = torch.trapezoid(surrogate.derivative(x), x).item()
+    # arctan(500 pi) is pi / 2 to 6e-4; the edges of the box are off by half a spacing of 5e-4 each
+    assert found == pytest.approx(area, abs=1e-3)

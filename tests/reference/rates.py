@@ -59,3 +59,27 @@ def multi_timescale_rate(current, weight, *, own, taus, tau_trace, dt, phi):
             x[t] += own[k] * filtered(tau, t)
         emitted[t] = phi(filtered(tau_trace, t + 1))
     return emitted, x
+
+
+def current_rate(current, weight, *, tau, dt, phi):
+    """Return the rates ``phi(h)`` of a recurrent network in the current form.
+
+    Sompolinsky, Crisanti & Sommers 1988, doi:10.1103/PhysRevLett.61.259, equation 1, with time constants and input:
+    ``tau dh/dt = -h + J phi(h) + I``.
+    """
+    h, found = np.zeros(current.shape[1]), []
+    emitted = np.zeros(current.shape[1])  # before the first step nothing was emitted
+    for drive in current:
+        h = h + dt * (-h + weight @ emitted + drive) / tau
+        emitted = phi(h)
+        found.append(emitted)
+    return np.array(found)
+
+
+def elman(current, weight, *, gain, phi):
+    """Return the activity of Elman's recurrent network, 1990, doi:10.1207/s15516709cog1402_1."""
+    x, found = np.zeros(current.shape[1]), []
+    for drive in current:
+        x = phi(gain * (weight @ x + drive))
+        found.append(x)
+    return np.array(found)
