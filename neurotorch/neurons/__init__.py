@@ -20,6 +20,7 @@ from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
 from neurotorch.neurons.qif import QIF
 from neurotorch.neurons.refractory_lif import RefractoryLIF
 from neurotorch.neurons.reset import ResetBySubtraction, ResetToValue, ResetToZero
+from neurotorch.neurons.saturating_calcium import SaturatingCalcium
 from neurotorch.neurons.surrogate import (
     Arctangent,
     Boxcar,
@@ -65,6 +66,7 @@ __all__ = [
     "ResetBySubtraction",
     "ResetToValue",
     "ResetToZero",
+    "SaturatingCalcium",
     "Sigmoid",
     "SigmoidSurrogate",
     "Softplus",

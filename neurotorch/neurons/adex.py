@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from neurotorch.core.vocabulary import Surrogate, exp, minimum, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
-from neurotorch.neurons.constant import Constant, Learned, constant
+from neurotorch.neurons.constant import Constant, Learned, constant, learned
 from neurotorch.neurons.surrogate import FastSigmoid
 
 
@@ -130,7 +131,27 @@ class AdEx(NeuronModel):
         w = w + c.rate_w * (c.a * (v - c.e_leak) - w)
         return spike(after - c.peak, c.surrogate), AdExState(v_mv=after, w_na=w)
 
+    @classmethod
+    def for_frames(cls, dt: float, neurons: int) -> Self:
+        """Return neurons slowed down so far that a step takes the place of 0.5 ms."""
+        slower = max(1.0, dt / 0.0005)
+        return cls(torch.full((neurons,), 0.281 * slower), tau_w=learned(torch.full((neurons,), 0.144 * slower)))
+
     def initial_state(self, batch: int, like: Tensor) -> AdExState:
         """Return rest: ``v = e_leak``, no adaptation."""
         zeros = like.new_zeros(batch, like.shape[-1])
         return AdExState(v_mv=zeros + self.e_leak.value.to(zeros), w_na=zeros)
+
+    def largest_dt(self) -> float:
+        """Return a tenth of the membrane time constant, or `tau_w`: the upstroke overshoots further in longer steps."""
+        membrane = 0.001 * self.capacitance.value.min() / self.g_leak.value.max()
+        return float(min(0.1 * membrane, self.tau_w.value.min()))
+
+    def project_(self, dt: float) -> None:
+        """Move learned constants to where the time constants are long enough for `dt`."""
+        if self.tau_w.learned:
+            self.tau_w.clamp_(least=dt)
+        if self.capacitance.learned:
+            self.capacitance.clamp_(least=1e4 * dt * float(self.g_leak.value.max()))
+        elif self.g_leak.learned:
+            self.g_leak.assign(self.g_leak.value.clamp(max=1e-4 / dt * float(self.capacitance.value.min())))

@@ -34,8 +34,8 @@ class CurrentRate(NeuronModel):
         h' = h + (dt / tau) (-h + I)
         r  = phi(h')
 
-    It emits and shows ``r``, so that in a recurrent layer ``h' = h + (dt / tau) (-h + W phi(h) + I)``. `FiringRate` is
-    the rate form.
+    It emits ``r`` and is observed as ``h'``, so that in a recurrent layer ``h' = h + (dt / tau) (-h + W phi(h) + I)``.
+    `FiringRate` is the rate form.
 
     Parameters
     ----------
@@ -74,9 +74,21 @@ class CurrentRate(NeuronModel):
         """Return neurons with learned time constants from three steps on."""
         return cls(learned(torch.full((neurons,), 3 * dt)))
 
-    def limits(self) -> tuple[float, float] | None:
-        """Return the range of the transfer function."""
-        return self.transfer.limits()
+    @staticmethod
+    def observe(state: Any, emitted: Any) -> Any:
+        """Return the current ``h``."""
+        return state.h
+
+    @staticmethod
+    def force(coefficients: Any, state: Any, target: Any, strength: Any) -> tuple[Any, Any]:
+        """Pull the current towards `target`."""
+        h = state.h + strength * (target - state.h)
+        return transfer(h, coefficients.phi), CurrentRateState(h=h)
+
+    @staticmethod
+    def required_current(coefficients: Any, state: Any, target: Any) -> Any:
+        """Return ``h + (target - h) tau / dt``."""
+        return state.h + (target - state.h) / coefficients.rate
 
     def largest_dt(self) -> float:
         """Return the smallest time constant: beyond it Euler's method overshoots."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neurotorch.core.vocabulary import Surrogate, minimum, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
-from neurotorch.neurons.constant import Constant, Learned, constant
+from neurotorch.neurons.constant import Constant, Learned, constant, learned
 from neurotorch.neurons.surrogate import FastSigmoid
 
 IZHIKEVICH_TYPES = {
@@ -46,7 +46,7 @@ class IzhikevichCoefficients(NamedTuple):
 class Izhikevich(NeuronModel):
     r"""Quadratic neuron with a recovery variable, potentials in mV.
 
-    One step of ``h = 1000 dt`` milliseconds: two half steps of the potential, then one of the recovery, as in the
+    One step of ``h = dt / tau`` milliseconds: two half steps of the potential, then one of the recovery, as in the
     paper's code, with ``f(v, u) = 0.04 v^2 + 5 v + 140 - u + I`` and ``H`` the step function::
 
         s  = H(v - peak)                        the spike of the step before
@@ -73,6 +73,8 @@ class Izhikevich(NeuronModel):
         What a spike adds to the recovery, in mV/ms; 8.
     peak
         Potential at which a spike is emitted and ends, in mV; 30.
+    tau
+        Seconds in one of the paper's milliseconds, at least `dt`; 0.001. A longer one is a slow copy of the neuron.
     surrogate
         Stand-in for the derivative of ``H``, per mV; `FastSigmoid(0.1)`.
 
@@ -93,12 +95,14 @@ class Izhikevich(NeuronModel):
         c: float | Tensor | Learned | Constant = -65.0,
         d: float | Tensor | Learned | Constant = 8.0,
         peak: float | Tensor | Learned | Constant = 30.0,
+        tau: float | Tensor | Learned | Constant = 0.001,
         surrogate: Surrogate = FastSigmoid(0.1),
     ) -> None:
         super().__init__()
         self.a, self.b = constant("a", a, positive=True), constant("b", b)
         self.c, self.d = constant("c", c), constant("d", d)
         self.peak = constant("peak", peak)
+        self.tau = constant("tau", tau, positive=True)
         self.surrogate = surrogate
 
     @classmethod
@@ -127,7 +131,12 @@ class Izhikevich(NeuronModel):
     def coefficients(self, dt: float) -> IzhikevichCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
         constants = (self.a(), self.b(), self.c(), self.d(), self.peak())
-        return IzhikevichCoefficients(torch.full_like(constants[0], 1000 * dt), *constants, self.surrogate)
+        return IzhikevichCoefficients(dt / self.tau(), *constants, self.surrogate)
+
+    @classmethod
+    def for_frames(cls, dt: float, neurons: int) -> Self:
+        """Return regular spiking neurons, slowed down so far that a step is one of the paper's milliseconds."""
+        return cls(tau=learned(torch.full((neurons,), max(0.001, dt))))
 
     @staticmethod
     def step(coefficients: Any, state: Any, current: Any) -> tuple[Any, Any]:
@@ -145,3 +154,12 @@ class Izhikevich(NeuronModel):
         """Return ``v = -65`` mV and ``u = b v``, as in the paper's code."""
         v = like.new_full((batch, like.shape[-1]), -65.0)
         return IzhikevichState(v_mv=v, u=v * self.b.value.to(v))
+
+    def largest_dt(self) -> float:
+        """Return one of the paper's milliseconds, the step of its code."""
+        return float(self.tau.value.min())
+
+    def project_(self, dt: float) -> None:
+        """Raise a learned `tau` below `dt` to it."""
+        if self.tau.learned:
+            self.tau.clamp_(least=dt)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from neurotorch.core.vocabulary import Surrogate, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
-from neurotorch.neurons.constant import Constant, Learned, constant
+from neurotorch.neurons.constant import Constant, Learned, constant, learned
 from neurotorch.neurons.surrogate import FastSigmoid
 
 
@@ -78,6 +79,11 @@ class QIF(NeuronModel):
     def coefficients(self, dt: float) -> QIFCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
         return QIFCoefficients(dt / self.tau_mem(), self.v_reset(), self.peak(), self.surrogate)
+
+    @classmethod
+    def for_frames(cls, dt: float, neurons: int) -> Self:
+        """Return neurons with learned time constants, longer than usual where steps are too long for those."""
+        return cls(learned(torch.full((neurons,), max(0.01, 10 * dt))))
 
     @staticmethod
     def step(coefficients: Any, state: Any, current: Any) -> tuple[Any, Any]:

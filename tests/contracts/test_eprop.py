@@ -1,5 +1,6 @@
 """For every model, e-prop is the gradient of the graph without recurrent activity; online it is the same number."""
 
+import functools
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,7 +12,7 @@ from neurotorch.engine import adjoint, reference
 from neurotorch.learning import EProp, MeanSquaredError, WarmUp, local_block
 from neurotorch.learning.local_block import readout_is_linear
 from neurotorch.network import Layer, Network, Observation
-from neurotorch.neurons import Calcium, LeakyIntegrator, NeuronModel, learned
+from neurotorch.neurons import Calcium, FiringRate, LeakyIntegrator, Linear, NeuronModel, Relu, learned
 from neurotorch.neurons.constant import constant
 from tests.contracts.models import DOUBLE, VARIANTS, lively_currents, scattered, time_step
 
@@ -191,7 +192,8 @@ def test_forced_networks_too(factory, readout, generator, monkeypatch):
 
 def test_what_a_linear_readout_is(generator):
     linear = {}
-    for name, factory in VARIANTS.items():
+    named = {f"FiringRate-{kind.__name__}": functools.partial(FiringRate, transfer=kind()) for kind in (Linear, Relu)}
+    for name, factory in (VARIANTS | named).items():
         network, _ = build(factory, generator, 1)
         linear[name] = readout_is_linear(network)
     assert linear["LeakyIntegrator"]
