@@ -46,7 +46,7 @@ def test_a_learned_constant_has_a_gradient(model, name, generator):
     instance = situation.model
     (parameter,) = constants(instance)[name].parameters()
     coefficients, state, total = instance.coefficients(time_step(instance)), situation.state, 0.0
-    for _ in range(3):
+    for _ in range(20):  # long enough for a spike and its reset
         emitted, state = model.step(coefficients, state, situation.current)
         total = total + sum((tensor * tensor).sum() for tensor in (emitted, *leaves(state)))
     (gradient,) = torch.autograd.grad(total, parameter)
