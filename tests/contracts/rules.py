@@ -43,7 +43,7 @@ OPTIMIZERS: dict[str, MakeOptimizer] = {
 
 def closed_loop(generator: torch.Generator) -> Network:
     """Return two layers of smooth neurons under Dale's law, with masks, feedback, and learned constants."""
-    mask = torch.rand(6, 6, generator=generator) < 0.7
+    mask = (torch.rand(6, 6, generator=generator) < 0.7).fill_diagonal_(True)  # no neuron without input
     cortex = Layer(
         WilsonCowan(learned(torch.full((6,), 0.3)), learned(torch.zeros(6))),
         6,
