@@ -1,10 +1,9 @@
 """Whether a scan runs compiled or as a loop in torch.
 
-Beyond a few steps compiled was faster at every size that was measured: float32, one thread, forward and backward of one
-recurrent population with learned time constants, 11 to 14 % of the neurons spiking at a step, against autograd through
-the reference loop. Current-based LIF: 30 times for 128 neurons, 11 for 522 and 10 for 2048 (single samples), 3.6 for
-522 x 32 samples, 2.6 for 256 x 128. Wilson-Cowan, single samples: 16 times for 67 neurons, 6 for 522. (A busy machine;
-the runs took turns.) So there is no size from which on it is torch; what decides is device, dtype and what the step is.
+Beyond a few steps compiled was faster at every size that was measured (`benchmarks/training_step.py`, docs/speed.md):
+against autograd through the reference loop, 7 % of the neurons spiking at a step, 30 times for 128 current-based LIF
+neurons, 12 for 522 and 7 for 2048 (single samples), 6 for 522 x 32 samples, 5 for 256 x 128; for Wilson-Cowan units 19,
+8, 6, 4 and 3 times. So there is no size from which on it is torch; what decides is device, dtype and what the step is.
 """
 
 from __future__ import annotations
