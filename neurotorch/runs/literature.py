@@ -65,8 +65,8 @@ class LiteraturePlan:
     weaning
         Epochs of `Weaning`, one update each, in place of the warm start and of backpropagation; 0 for none. It is for
         Wilson-Cowan networks with about as many neurons as there are frames: 500 epochs brought 522 neurons under
-        Dale's law to 0.996, 0.986 and 0.995 over 620 simulated frames (seeds 0 to 2). With few neurons it fails: the
-        67 of fish 1 came to 0.68. Multi-timescale units, whose own filters hardly decay, came to nothing.
+        Dale's law to 0.992 and 0.995 over 620 simulated frames (seeds 0 and 1). With few neurons it fails: the 67 of
+        fish 1 came to 0.68. Multi-timescale units, whose own filters hardly decay, came to nothing.
     enough
         Stop once the p-variance is so high. None: never.
     seconds
