@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurotorch.cli import report
 from neurotorch.cli.console import say
-from neurotorch.cli.folder import begun, is_finished
+from neurotorch.cli.folder import begun, check_finished, is_finished
 from neurotorch.cli.parser import add_recording, add_threads, use_threads
 from neurotorch.cli.task import HELD_OUT, Task, check_usage, held_out, task_of
 
@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
     """Fit, save and report."""
     check_usage(args)
     if args.resume and is_finished(args.out):
+        check_finished(args, task_of(args))
         say(f"the run in {args.out} is finished, there is nothing to resume: this is its report")
         report.run(argparse.Namespace(run=args.out))
         return

@@ -65,6 +65,23 @@ def begun(args: argparse.Namespace, task: Task) -> Iterator[RunFolder]:
         raise
 
 
+def check_finished(args: argparse.Namespace, task: Task) -> None:
+    """Raise if the finished run in the folder was made with other settings than those that are asked for."""
+    from neurotorch.core.storage import load_json
+    from neurotorch.runs.folder import CONFIG
+
+    config = load_json(args.out / CONFIG)
+    made_with = {**config, **config["blueprint"], **config["plan"], **config["recording"]}
+    made_with["recording"] = config["recording"]["provenance"].get("sha256", "simulated")
+    # The rest of a recording follows from its file and its options; the folder keeps it in another form.
+    asked = {name: value for name, value in _settings(args, task).items() if name in made_with}
+    for name in ("neurons", "key", "axes", "inputs", "dt"):
+        asked.pop(name, None)
+    if args.protocol == "held-out":
+        asked["start"] = task.recording.split(held_out(args))[0].frames
+    _compare(args.out, made_with, asked)
+
+
 def _keep_settings(file: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings, or compare them with those that are there."""
     from neurotorch.core.storage import load_json, save_json
@@ -73,14 +90,18 @@ def _keep_settings(file: Path, settings: Mapping[str, Any]) -> None:
         save_json(file, settings)
         return
     begun_with = load_json(file)
+    _compare(file.parents[1], begun_with, {**dict.fromkeys(begun_with), **settings})
+
+
+def _compare(folder: Path, begun_with: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     other = [
         f"{name} was {begun_with.get(name)} and is {settings.get(name)}"
-        for name in sorted(begun_with.keys() | settings.keys())
+        for name in sorted(settings)
         if begun_with.get(name) != settings.get(name)
     ]
     if other:
         raise ValueError(
-            f"{file.parents[1]} holds a run with other settings ({'; '.join(other)}): continue it with the same ones, "
+            f"{folder} holds a run with other settings ({'; '.join(other)}): continue it with the same ones, "
             "or start again with --overwrite."
         )
 

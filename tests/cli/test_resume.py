@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,21 @@ def test_a_run_is_not_continued_with_other_settings(recording, tmp_path, capsys,
     assert main([*command, "--resume", *changed]) == 2
     assert said in capsys.readouterr().err
     assert contents(folder) == before
+
+
+def test_a_finished_run_is_not_passed_off_as_one_of_other_settings(recording, whole, tmp_path, capsys):
+    folder, command = tmp_path / "run", fit(recording, tmp_path / "run")
+    shutil.copytree(whole, folder)
+    assert main([*command, "--resume"]) == 0
+    assert "there is nothing to resume" in capsys.readouterr().err
+    for changed, said in (
+        (["--seed", "3"], "seed was 0 and is 3"),
+        (["--free", "5"], "free was 4 and is 5"),
+        (["--no-dale"], "excitatory was 0.8 and is None"),
+        (["--held-out", "0.3"], "start was"),
+    ):
+        assert main([*command, "--resume", *changed]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_run_that_goes_on_with_other_threads_says_that_its_bits_may_differ(recording, tmp_path, capsys, monkeypatch):
