@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from neurotorch.core.checks import check_count, nearest
 from neurotorch.network.addresses import with_overrides
+from neurotorch.network.delays import arriving
 from neurotorch.network.network import Network, NetworkState
 
 
@@ -74,8 +75,8 @@ def measure_balance(
 ) -> Balance:
     """Return the excitatory and inhibitory currents into a layer, from effective weights and emitted activity.
 
-    With ``z`` the activity that a connection carries, of this step for the input connection and of the step before for
-    recurrent ones and feedback, ::
+    With ``z`` the activity that a connection carries, of this step for the input connection, of the step before for
+    recurrent ones and feedback, or as late as their delays say, ::
 
         E_i(t) = sum over connections, j of max(w_ij, 0) z_j,    I_i(t) = sum over connections, j of min(w_ij, 0) z_j
 
@@ -119,9 +120,9 @@ def measure_balance(
     excitation = torch.zeros_like(emitted[layer])
     inhibition = torch.zeros_like(emitted[layer])
     for address in chosen:
-        activity = _carried(network, address, ending[address], emitted, inputs, start)
-        excitation = excitation + functional.linear(activity, weight[address].clamp(min=0))
-        inhibition = inhibition + functional.linear(activity, weight[address].clamp(max=0))
+        for activity, part in _carried(network, address, ending[address], emitted, inputs, start, weight[address]):
+            excitation = excitation + functional.linear(activity, part.clamp(min=0))
+            inhibition = inhibition + functional.linear(activity, part.clamp(max=0))
     return Balance(excitation[discard:], inhibition[discard:])
 
 
@@ -167,18 +168,21 @@ def _carried(
     emitted: Mapping[str, Tensor],
     inputs: Tensor | None,
     start: NetworkState | None,
-) -> Tensor:
-    """Return the activity that a connection carries at every step, ``(step, batch, neuron)``."""
+    weight: Tensor,
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the activity ``(step, batch, neuron)`` that a connection carries, and the weights it meets, by delay."""
+    connection, first = network.connections()[address], next(iter(emitted.values()))
+    begun = network.initial_state(first.shape[1]) if start is None else start
     if source is None:
         assert inputs is not None
-        return inputs.repeat_interleave(round(network.frame_dt / network.dt), dim=0)
+        activity = inputs.repeat_interleave(round(network.frame_dt / network.dt), dim=0)
+        before = activity[:0] if begun[0].underway is None else begun[0].underway
+        parts = connection.parts(network.dt, weight, soonest=0)
+        return [(arriving(before, activity, lag), part) for lag, part in parts]
     if source not in emitted:
         raise ValueError(
             f'`emitted` lacks the layer {source!r}, which {address!r} carries: simulate with record=("emitted",).'
         )
-    activity = emitted[source]
-    if address.endswith(".inputs"):
-        return activity
-    index = list(network.layers).index(source)
-    before = torch.zeros_like(activity[0]) if start is None else start[index].history
-    return torch.cat([before[None], activity[:-1]])
+    before = begun[list(network.layers).index(source)].history
+    parts = connection.parts(network.dt, weight, soonest=int(not address.endswith(".inputs")))
+    return [(arriving(before, emitted[source], lag), part) for lag, part in parts]

@@ -3,6 +3,7 @@
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.connectome import Connectome
 from neurotorch.connections.dale import FLY_TRANSMITTERS, TRANSMITTERS, Dale
+from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.distance import distance_dependent
 from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
@@ -33,6 +34,7 @@ __all__ = [
     "Softplus",
     "SpectrumReport",
     "Square",
+    "conduction_delays",
     "distance_dependent",
     "no_self",
     "singular_value_entropy",

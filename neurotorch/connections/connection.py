@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.dale import Dale
+from neurotorch.connections.delay import Delay, checked_delay, delay_steps
 from neurotorch.connections.initialization import Balanced, Given, Initialization
 from neurotorch.connections.topology import NoInputWarning, without_input
 from neurotorch.core.checks import check_count, check_finite
@@ -35,6 +36,10 @@ class Connection(nn.Module):
         True where a connection exists; all exist unless given.
     init : Initialization, optional
         Weights to start from: `Balanced()` unless given.
+    delay : float or (post, pre) tensor, optional
+        Seconds from presynaptic activity to postsynaptic current, one for all synapses or one for each, at least one
+        time step of the network; the nearest whole number of steps is taken. Without one, or where it is 0, activity
+        arrives as soon as it can: onwards within the step, by recurrent and feedback connections one step later.
     generator : torch.Generator, optional
         Where the randomness of `init` comes from; torch's own unless given. It is used once and not kept.
 
@@ -69,11 +74,18 @@ class Connection(nn.Module):
         dale: Dale | None = None,
         mask: Tensor | None = None,
         init: Initialization | None = None,
+        delay: Delay = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.pre = check_count("pre", pre)
         self.post = check_count("post", post)
+        self.delay: Delay
+        checked = checked_delay(delay, self.post, self.pre)
+        if isinstance(checked, Tensor):
+            self.register_buffer("delay", checked)
+        else:
+            self.delay = checked
         self.dale = _checked_dale(dale, self.pre)
         self.register_buffer("mask", _checked_mask(mask, self.post, self.pre))
         self.init = None if isinstance(init, Given) else init
@@ -89,6 +101,37 @@ class Connection(nn.Module):
         """Return the effective weights ``(post, pre)``, differentiable in `raw` and never the parameter itself."""
         weight = self.raw.clone() if self.dale is None else self.dale.effective(self.raw)
         return weight if self.mask is None else torch.where(self.mask, weight, 0.0)
+
+    def parts(self, dt: float, weight: Tensor, *, soonest: int) -> list[tuple[int, Tensor]]:
+        """Return the weights by how many steps later activity arrives: `weight`, split where delays differ.
+
+        Parameters
+        ----------
+        dt : float
+            Step in seconds.
+        weight : (post, pre)
+            The effective weights, or what stands in for them.
+        soonest : int
+            Steps after which activity can arrive at all: 0 for an onward connection, 1 where it leads back.
+
+        Returns
+        -------
+        list of (steps, weight)
+            The weights ``(post, pre)`` add up to `weight`; those of other delays are zero.
+        """
+        lags = self.lags(dt, soonest=soonest)
+        if len(lags) == 1:
+            return [(lags[0], weight)]
+        steps = torch.as_tensor(delay_steps(self.delay, dt, self.mask)).clamp(min=soonest)
+        return [(lag, torch.where(steps == lag, weight, 0.0)) for lag in lags]
+
+    def lags(self, dt: float, *, soonest: int) -> list[int]:
+        """Return how many steps later activity arrives, each number that occurs, the smallest first."""
+        steps = delay_steps(self.delay, dt, self.mask)
+        if not isinstance(steps, Tensor):
+            return [max(steps, soonest)]
+        found = (steps if self.mask is None else steps[self.mask]).clamp(min=soonest).unique().tolist()
+        return found or [soonest]
 
     @torch.no_grad()
     def set_weight(self, weight: Tensor) -> None:

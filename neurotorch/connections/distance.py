@@ -52,16 +52,9 @@ def distance_dependent(
     Ercsey-Ravasz, Markov, Lamy, Van Essen, Knoblauch, Toroczkai & Kennedy (2013), Neuron 80, 184-197,
     doi:10.1016/j.neuron.2013.07.036: the exponential distance rule.
     """
-    post = _checked_coordinates("coordinates", coordinates)
-    pre = post if sources is None else _checked_coordinates("sources", sources)
-    if post.shape[1] != pre.shape[1]:
-        raise ValueError(
-            f"`coordinates` have {post.shape[1]} axes and `sources` {pre.shape[1]}: give both in the same space."
-        )
     if (length is None) == (probability is None):
         raise ValueError("Give either `length` or `probability`: one of them says how often near neurons connect.")
-    # The exact form: the fast one of large matrices loses half the digits of small distances.
-    distance = torch.cdist(post, pre, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = distances(coordinates, sources)
     if probability is not None:
         chance = _checked_chance(probability(distance), distance)
     else:
@@ -71,7 +64,25 @@ def distance_dependent(
     # Uniform numbers lie in [0, 1): a chance of 0 never connects and one of 1 always does.
     drawn = torch.rand(chance.shape, generator=generator, dtype=torch.float64, device=device).cpu()
     mask = drawn < chance
-    return mask & no_self(len(post)) if sources is None and not self_connections else mask
+    return mask & no_self(len(mask)) if sources is None and not self_connections else mask
+
+
+def distances(coordinates: Tensor, sources: Tensor | None = None) -> Tensor:
+    """Return the Euclidean distances ``(post, pre)`` between two sets of points, or within one, in float64.
+
+    Raises
+    ------
+    ValueError
+        If coordinates are not finite or do not fit.
+    """
+    post = _checked_coordinates("coordinates", coordinates)
+    pre = post if sources is None else _checked_coordinates("sources", sources)
+    if post.shape[1] != pre.shape[1]:
+        raise ValueError(
+            f"`coordinates` have {post.shape[1]} axes and `sources` {pre.shape[1]}: give both in the same space."
+        )
+    # The exact form: the fast one of large matrices loses half the digits of small distances.
+    return torch.cdist(post, pre, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _checked_coordinates(name: str, coordinates: Tensor) -> Tensor:

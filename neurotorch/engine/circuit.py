@@ -37,7 +37,8 @@ class Population(NamedTuple):
     state
         Tree of ``(batch, neuron)`` tensors: the state before the first step.
     history
-        ``(batch, neuron)``: what was emitted in the step before the first.
+        ``(step, batch, neuron)``: what was emitted in the last steps before the first, the oldest first; at least as
+        many as the longest lag of a link that leaves the population, and at least one.
     current
         ``(time, batch, neuron)``: input from outside the circuit.
     drive
@@ -58,20 +59,27 @@ class Population(NamedTuple):
 class Link(NamedTuple):
     """A linear connection between populations `pre` and `post`, numbered in the order in which a step visits them.
 
-    Where ``pre < post`` activity arrives within the step, otherwise one step later. `weight` is ``(post, pre)``. With
-    `detached`, what arrives is a constant: the weight gets its gradient, the activity of `pre` none. A circuit whose
-    delayed links are all detached is the graph of e-prop.
+    Activity arrives `delay` steps later; without one as soon as it can, within the step where ``pre < post`` and one
+    step later otherwise. `weight` is ``(post, pre)``. With `detached`, what arrives is a constant: the weight gets its
+    gradient, the activity of `pre` none. A circuit whose links with ``pre >= post`` are all detached is the graph of
+    e-prop.
     """
 
     pre: int
     post: int
     weight: Tensor
     detached: bool = False
+    delay: int | None = None
 
     @property
-    def delayed(self) -> bool:
-        """Whether activity arrives one step later."""
+    def closes_loop(self) -> bool:
+        """Whether the link leads back to its own population or one before it."""
         return self.pre >= self.post
+
+    @property
+    def lag(self) -> int:
+        """How many steps later activity arrives."""
+        return int(self.closes_loop) if self.delay is None else self.delay
 
 
 class Run(NamedTuple):
@@ -96,12 +104,15 @@ class Run(NamedTuple):
 
 
 def summed_current(
-    post: int, external: Tensor, links: Sequence[Link], now: Sequence[Tensor], before: Sequence[Tensor]
+    post: int, external: Tensor, links: Sequence[Link], emitted: Sequence[Sequence[Tensor]], starts: Sequence[int]
 ) -> Tensor:
-    """Return the current into population `post` in one step: ``I + sum W z``, `z` of this step or the one before."""
+    """Return the current into population `post` in one step: ``I + sum W z``.
+
+    `emitted` holds what each population has emitted so far, and `starts` where this step's activity stands in it.
+    """
     for link in links:
         if link.post == post:
-            activity = before[link.pre] if link.delayed else now[link.pre]
+            activity = emitted[link.pre][starts[link.pre] - link.lag]
             external = external + functional.linear(activity.detach() if link.detached else activity, link.weight)
     return external
 
@@ -133,12 +144,19 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
                 f"The current of population {index} is {tuple(population.current.shape)}, "
                 f"but (time, batch, neuron) is {expected} here."
             )
-        for tensor in (population.history, *leaves(population.state)):
+        for tensor in leaves(population.state):
             if tuple(tensor.shape) != (batch, neurons):
                 raise ValueError(
                     f"A state of population {index} is {tuple(tensor.shape)}, but (batch, neuron) is "
                     f"{(batch, neurons)} here: start from a state of the same batch size, such as initial_state(batch)."
                 )
+        reach = max([1, *(link.lag for link in links if link.pre == index)])
+        if population.history.shape[1:] != (batch, neurons) or len(population.history) < reach:
+            raise ValueError(
+                f"The history of population {index} is {tuple(population.history.shape)}, but (step, batch, neuron) is "
+                f"{(reach, batch, neurons)} here, the longest delay counted in steps: start from a state of the same "
+                "network and batch size, such as initial_state(batch)."
+            )
         # A constant of no dimension takes the dtype of what it meets; one given per neuron would promote it.
         constants = [leaf for leaf in leaves(population.coefficients) if leaf.dim()]
         for what, tensors in (
@@ -162,6 +180,11 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
                     f"{tuple(weight.shape)}, but (time, batch, channel) and (neuron, channel) are {shapes} here."
                 )
     for link in links:
+        if link.lag < int(link.closes_loop):
+            raise ValueError(
+                f"A link from population {link.pre} to {link.post} has a delay of {link.lag} steps, but activity can "
+                f"arrive no earlier than {int(link.closes_loop)} steps later."
+            )
         shape = (populations[link.post].history.shape[-1], populations[link.pre].history.shape[-1])
         if tuple(link.weight.shape) != shape:
             raise ValueError(f"A weight is {tuple(link.weight.shape)}, but (post, pre) is {shape} here.")

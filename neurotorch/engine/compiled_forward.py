@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     Attributes
     ----------
     activity
-        One row longer than time: the history comes first.
+        Longer than time: the history comes first.
     fields
         The state fields before every step and after the last; or a ring of the last rows, as many as a power of two.
     current
@@ -60,11 +60,11 @@ def allocate(
     activity
         Where activity was written before: then it is written there again, and what is seen is not.
     """
-    steps, like = population.current.shape[0], population.history
+    steps, like, history = population.current.shape[0], population.history[0], population.history
     seen = None
     if activity is None:
-        activity = like.new_empty(steps + 1, *like.shape)
-        activity[0] = like
+        activity = like.new_empty(len(history) + steps, *like.shape)
+        activity[: len(history)] = history
         if not shows_activity(program):
             seen = like.new_empty(steps, *like.shape)
     fields = []
@@ -91,11 +91,11 @@ class Forward:
     ) -> None:
         self._kernel, self.rows = kernel, rows
         self.steps, self._batch = populations[0].current.shape[:2]
-        self._plan = Plan(self.steps, populations[0].history)
+        self._plan = Plan(self.steps, populations[0].history[0])
         for index, (population, each) in enumerate(zip(populations, traced, strict=True)):
-            current = self._write_current(index, population, links, traced)
+            current = self._write_current(index, populations, links, traced)
             self._write_step(population, each, rows[index], current)
-            self._plan.end_unit(population.history.numel())
+            self._plan.end_unit(population.history[0].numel())
 
     def run(self, first: int, last: int) -> None:
         """Execute the steps from `first` up to, not including, `last`."""
@@ -105,9 +105,9 @@ class Forward:
         return self._plan.sequence(rows, shift=shift, ring=len(rows) < whole)
 
     def _write_current(
-        self, index: int, population: Population, links: Sequence[Link], traced: Sequence[Traced]
+        self, index: int, populations: Sequence[Population], links: Sequence[Link], traced: Sequence[Traced]
     ) -> int:
-        mine = self.rows[index]
+        mine, population = self.rows[index], populations[index]
         operand = self._sequence(mine.current, whole=self.steps)
         if mine.current is not population.current:
             self._plan.load(operand, population.current)
@@ -116,7 +116,8 @@ class Forward:
             self._plan.add_product(source, operand, weight.detach().t(), self._batch, sparse=True)
         for link in links:
             if link.post == index:
-                source = self._plan.sequence(self.rows[link.pre].activity, shift=0 if link.delayed else 1)
+                shift = len(populations[link.pre].history) - link.lag
+                source = self._plan.sequence(self.rows[link.pre].activity, shift=shift)
                 spikes = emits_spikes(traced[link.pre].program)
                 self._plan.add_product(source, operand, link.weight.detach().t(), self._batch, sparse=spikes)
         return operand
@@ -125,7 +126,9 @@ class Forward:
         plan, program, whole = self._plan, traced.program, self.steps + 1
         before = [self._sequence(field, whole=whole) for field in rows.fields]
         after = [self._sequence(field, whole=whole, shift=1) for field in rows.fields]
-        ends: list[tuple[Operand, int]] = [(program.outputs[0], plan.sequence(rows.activity, shift=1))]
+        ends: list[tuple[Operand, int]] = [
+            (program.outputs[0], plan.sequence(rows.activity, shift=len(population.history)))
+        ]
         if rows.seen is not None:
             ends.append((program.outputs[1], plan.sequence(rows.seen)))
         ends += zip(program.outputs[2:], after, strict=True)
@@ -133,7 +136,7 @@ class Forward:
         if population.drive:
             used = reached(program, stops=frozenset(), ends=tuple(end for end, _ in ends))
             given |= incoming_drives(plan, population, used)
-        lower(plan, program, traced.constants, given=given, ends=ends, shape=population.history.shape)
+        lower(plan, program, traced.constants, given=given, ends=ends, shape=population.history.shape[1:])
 
 
 def incoming_drives(plan: Plan, population: Population, used: Container[Operand]) -> dict[Operand, int]:

@@ -2,10 +2,10 @@
 
 With ``lambda`` the gradients of a step's outputs (its emitted activity `z` and its state), a step back in time is::
 
-    g_z(t) = dL/dz(t) + W^T g_I(t+1)
+    g_z(t) = dL/dz(t) + W^T g_I(t+d)          (d: the lag of the link)
     (lambda(t-1), g_I(t), gradients of coefficients and drives) = the reverse program of the step
 
-and every few steps the gradients of weights gain ``sum over t of g_I(t) z(t-1)^T``.
+and every few steps the gradients of weights gain ``sum over t of g_I(t) z(t-d)^T``.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Reverse:
         self._kernel, self._populations, self._links, self._traced = kernel, populations, links, traced
         self._rows, self._needs, self._wanted, self._received = rows, needs, wanted, received
         self.steps, self._batch = populations[0].current.shape[:2]
-        self._plan = Plan(self.steps, populations[0].history)
-        self._currents = [self._room(population, want) for population, want in zip(populations, wanted, strict=True)]
+        self._plan = Plan(self.steps, populations[0].history[0])
+        self._currents = [self._room(index) for index in range(len(populations))]
         self._found = [self._write(index) for index in range(len(populations) - 1, -1, -1)][::-1]
         self._inputs = [self._collect_inputs(index) for index in range(len(populations))]
         self._weights = [self._collect_link(link) if need else None for link, need in zip(links, weights, strict=True)]
@@ -104,13 +104,18 @@ class Reverse:
                 gradients += [None, None if total is None else total.t()]
         return gradients + [None if total is None else total.t() for total in self._weights]
 
-    def _room(self, population: Population, wanted: Wanted) -> Tensor:
-        """Return room for the gradients of currents: all of them, or a ring. That after the last step is zero."""
-        rows, length = self.steps + 1, period(self.steps, self._batch)
-        if not wanted.current and length < rows:
+    def _room(self, index: int) -> Tensor:
+        """Return room for the gradients of currents: all of them, or a ring. Those after the last step are zero."""
+        reach = max([1, *(link.lag for link in self._links if link.post == index)])
+        rows, length = self.steps + reach, period(self.steps, self._batch)
+        while length <= reach:  # a ring holds a step, and those that its activity reaches
+            length *= 2
+        if not self._wanted[index].current and length <= self.steps:
             rows = length
-        currents = population.history.new_empty(rows, *population.history.shape)
-        currents[self.steps if rows > self.steps else self.steps & (rows - 1)] = 0
+        like = self._populations[index].history[0]
+        currents = like.new_empty(rows, *like.shape)
+        for step in range(self.steps, self.steps + reach):
+            currents[step if rows > self.steps else step & (rows - 1)] = 0
         return currents
 
     def _current(self, index: int, *, shift: int = 0) -> int:
@@ -118,7 +123,8 @@ class Reverse:
         return self._plan.sequence(currents, shift=shift, ring=len(currents) <= self.steps)
 
     def _collect_link(self, link: Link) -> Tensor:
-        activity = self._plan.sequence(self._rows[link.pre].activity, shift=0 if link.delayed else 1)
+        shift = len(self._populations[link.pre].history) - link.lag
+        activity = self._plan.sequence(self._rows[link.pre].activity, shift=shift)
         return self._collect(link.weight, activity, link.post)
 
     def _collect_inputs(self, index: int) -> list[Tensor | None]:
@@ -165,8 +171,8 @@ class Reverse:
             _of_drives(reverse, wanted.drive), [plan.sequence(r) for r in found.drives if r is not None], strict=True
         )
         given |= self._given_rows(index, reverse, [end for end, _ in ends])
-        lower(plan, reverse, constants, given=given, ends=ends, shape=population.history.shape)
-        plan.end_unit(population.history.numel())
+        lower(plan, reverse, constants, given=given, ends=ends, shape=population.history.shape[1:])
+        plan.end_unit(population.history[0].numel())
         return found
 
     def _write_emitted(self, index: int) -> int | None:
@@ -175,18 +181,18 @@ class Reverse:
         outgoing = [link for link in self._links if link.pre == index and not link.detached]
         if not outgoing:
             return None if gradient is None else plan.incoming(gradient)
-        history = self._populations[index].history
-        g_z = plan.row(torch.empty_like(history, memory_format=torch.contiguous_format))
-        absent = history.new_zeros(()).expand(self.steps, *history.shape)
+        like = self._populations[index].history[0]
+        g_z = plan.row(torch.empty_like(like, memory_format=torch.contiguous_format))
+        absent = like.new_zeros(()).expand(self.steps, *like.shape)
         plan.load(g_z, absent if gradient is None else gradient)
         for link in outgoing:
-            current = self._current(link.post, shift=1 if link.delayed else 0)
+            current = self._current(link.post, shift=link.lag)
             plan.add_product(current, g_z, link.weight.detach(), self._batch, sparse=False)
         return g_z
 
     def _allocate(self, index: int, reverse: ReverseProgram) -> _Found:
         population, received = self._populations[index], self._received[index]
-        like = population.history
+        like = population.history[0]
         states = []
         for final in received.final:
             ring = like.new_zeros(2, *like.shape)
@@ -203,7 +209,7 @@ class Reverse:
         rows, needs = self._rows[index], self._needs[index]
         given: dict[Operand, int] = {}
         if (emitted := _emitted_value(program, reverse)) is not None:
-            given[emitted] = plan.sequence(rows.activity, shift=1)
+            given[emitted] = plan.sequence(rows.activity, shift=len(population.history))
         for k, (field, value) in enumerate(zip(rows.fields, _values_after(program, reverse), strict=True)):
             if needs.fields[k]:
                 ring = len(field) <= self.steps
@@ -220,8 +226,11 @@ class Reverse:
     def _of_history(self, index: int) -> Tensor:
         total = torch.zeros_like(self._populations[index].history)
         for link in self._links:
-            if link.pre == index and link.delayed and not link.detached:
-                total += self._currents[link.post][0] @ link.weight.detach()
+            if link.pre == index and not link.detached:
+                for row in range(len(total)):
+                    step = row - len(total) + link.lag  # at which the row's activity arrives
+                    if 0 <= step < self.steps:
+                        total[row] += self._currents[link.post][step] @ link.weight.detach()
         return total
 
 

@@ -76,7 +76,7 @@ def forward(
         scan.run(first, last)
     outputs: list[Tensor | None] = []
     for population, mine in zip(populations, rows, strict=True):
-        outputs += [mine.activity[1:], mine.seen, *last_states(mine, steps)]
+        outputs += [mine.activity[len(population.history) :], mine.seen, *last_states(mine, steps)]
         if record:
             # What came in must not go out again.
             current = mine.current.clone() if mine.current is population.current else mine.current

@@ -17,7 +17,7 @@ class Trace(NamedTuple):
 
     before: tuple[Tensor, ...]  # state fields before every step
     current: Tensor
-    emitted: Tensor  # one step longer: the history comes first
+    emitted: Tensor  # longer than time: the history comes first
 
 
 def run_forward(
@@ -25,19 +25,17 @@ def run_forward(
 ) -> tuple[tuple[Trace, ...], list[Tensor]]:
     """Run the circuit without a graph; return what the reverse scan needs (where it is to be kept), and the outputs."""
     states: list[Any] = [population.state for population in populations]
-    emitted = [[population.history] for population in populations]
+    emitted = [list(population.history) for population in populations]
     seen: list[list[Tensor]] = [[] for _ in populations]
     fields: list[list[list[Tensor]]] = [[leaves(state)] for state in states]
     currents: list[list[Tensor]] = [[] for _ in populations]
     for t in range(populations[0].current.shape[0]):
-        before = [sequence[-1] for sequence in emitted]
-        now: list[Tensor] = []
+        at = [len(population.history) + t for population in populations]
         for index, population in enumerate(populations):
-            current = summed_current(index, population.current[t], links, now, before)
+            current = summed_current(index, population.current[t], links, emitted, at)
             z, y, states[index] = population.step(
                 population.coefficients, states[index], current, drive_at(population, t)
             )
-            now.append(z)
             emitted[index].append(z)
             seen[index].append(y)
             if keep or record:
@@ -46,7 +44,11 @@ def run_forward(
     traces, outputs = [], []
     for index, state in enumerate(states):
         activity = torch.stack(emitted[index])
-        outputs += [activity[1:], torch.stack(seen[index]), *[leaf.clone() for leaf in leaves(state)]]
+        outputs += [
+            activity[len(populations[index].history) :],
+            torch.stack(seen[index]),
+            *[leaf.clone() for leaf in leaves(state)],
+        ]
         if keep or record:
             sequences = [torch.stack(field) for field in zip(*fields[index], strict=True)]
             current = torch.stack(currents[index])

@@ -38,18 +38,17 @@ def scan(
     populations = [project(population) for population in populations]
     steps = populations[0].current.shape[0]
     states: list[Any] = [population.state for population in populations]
-    before = [population.history for population in populations]
+    emitted = [list(population.history) for population in populations]
     records = [_Record() for _ in populations]
     for t in range(steps):
-        now: list[Tensor] = []
+        at = [len(population.history) + t for population in populations]
         for index, population in enumerate(populations):
-            current = summed_current(index, population.current[t], links, now, before)
-            emitted, seen, states[index] = population.step(
+            current = summed_current(index, population.current[t], links, emitted, at)
+            z, seen, states[index] = population.step(
                 population.coefficients, states[index], current, drive_at(population, t)
             )
-            now.append(emitted)
-            records[index].add(emitted, seen, states[index], current, record)
-        before = now
+            emitted[index].append(z)
+            records[index].add(z, seen, states[index], current, record)
     return tuple(record.run(state) for record, state in zip(records, states, strict=True))
 
 

@@ -45,7 +45,7 @@ class Reverse:
         largest = max(trace.current[0].numel() for trace in traces)
         self.block = max(1, min(self.steps, block_elements // max(1, largest)))
         self.carried = [
-            Carried([torch.zeros_like(p.history) if g is None else g for g in each.final], None)
+            Carried([torch.zeros_like(p.history[0]) if g is None else g for g in each.final], [])
             for p, each in zip(populations, received, strict=True)
         ]
         self.weights: list[Tensor | None] = [
@@ -78,11 +78,13 @@ class Reverse:
         return gradients + self.weights
 
     def _of_history(self, index: int) -> Tensor:
-        zero = torch.zeros_like(self.traces[index].current[0])
-        nothing: list[Tensor | None] = [None] * len(self.populations)
-        total = through_links(index, self.links, zero, [carry.current for carry in self.carried], nothing)
-        assert total is not None
-        return total
+        first = [carry.currents for carry in self.carried]
+        rows = []
+        for row, zero in enumerate(torch.zeros_like(self.populations[index].history)):
+            before = len(self.populations[index].history) - row  # the first step
+            total = through_links(index, self.links, zero, [None] * len(first), first, before=before)
+            rows.append(zero if total is None else total)
+        return torch.stack(rows)
 
     def _run_block(self, block: slice) -> None:
         locals_ = [
@@ -106,7 +108,7 @@ class Reverse:
         for number, link in enumerate(self.links):
             total = self.weights[number]
             if link.post == index and total is not None:
-                start = block.start + (0 if link.delayed else 1)
+                start = block.start + len(self.populations[link.pre].history) - link.lag
                 activity = self.traces[link.pre].emitted[start : start + found.current.shape[0]]
                 total += found.current.flatten(0, 1).t() @ activity.flatten(0, 1)
         if self.wanted[index].current:

@@ -16,12 +16,12 @@ from neurotorch.engine.linearise import Local
 class Carried(NamedTuple):
     """What one population hands from a block to the one before it in time.
 
-    `states`: gradients with respect to its state before the block; `current`: with respect to the first current of the
-    block.
+    `states`: gradients with respect to its state before the block; `currents`: with respect to the first currents after
+    that, as many as the longest lag of a link that ends on the population.
     """
 
     states: list[Tensor]
-    current: Tensor | None
+    currents: list[Tensor]
 
 
 class Found(NamedTuple):
@@ -41,7 +41,8 @@ def run_block(
     """Run the reverse scan over one block."""
     steps = locals_[0].outputs[0].shape[0]
     lambdas = [carry.states for carry in carried]
-    after = [carry.current for carry in carried]  # g_I of the step after
+    after = [list(carry.currents) for carry in carried]  # g_I of the steps after
+    reach = [max([0, *(link.lag for link in links if link.post == index)]) for index in range(len(locals_))]
     lambda_z: list[list[Tensor]] = [[] for _ in locals_]
     lambda_s: list[list[list[Tensor]]] = [[] for _ in locals_]
     lambda_i: list[list[Tensor]] = [[] for _ in locals_]
@@ -50,7 +51,7 @@ def run_block(
         for index in range(len(locals_) - 1, -1, -1):
             local, external = locals_[index], received[index]
             g_z = None if external.emitted is None else external.emitted[t]
-            g_z = through_links(index, links, g_z, after, now)
+            g_z = through_links(index, links, g_z, now, after)
             g_s = [
                 g if extra is None else g + extra[t] for g, extra in zip(lambdas[index], external.states, strict=True)
             ]
@@ -64,29 +65,37 @@ def run_block(
                 lambda_z[index].append(torch.zeros_like(g_i) if g_z is None else g_z)
             lambda_s[index].append(g_s)
             lambda_i[index].append(g_i)
-        after = now
+        after = [[g, *later][:longest] for g, later, longest in zip(now, after, reach, strict=True) if g is not None]
     found = []
     for index in range(len(locals_)):
         g_state = [torch.stack(field[::-1]) for field in zip(*lambda_s[index], strict=True)]
         total = torch.stack(lambda_z[index][::-1]) if lambda_z[index] else None
         found.append(Found(total, g_state, torch.stack(lambda_i[index][::-1])))
-    return found, [Carried(states, current) for states, current in zip(lambdas, after, strict=True)]
+    return found, [Carried(states, currents) for states, currents in zip(lambdas, after, strict=True)]
 
 
 def through_links(
     index: int,
     links: Sequence[Link],
     total: Tensor | None,
-    after: Sequence[Tensor | None],
     now: Sequence[Tensor | None],
+    after: Sequence[Sequence[Tensor]],
+    *,
+    before: int = 1,
 ) -> Tensor | None:
-    """Add what the currents of the step `after` and of the step `now` ask of the activity of population `index`."""
-    for gradients, delayed in ((after, True), (now, False)):
+    """Add what currents ask of the activity of population `index` at one step.
+
+    `now` holds the gradients of that step's currents by population, `after` those of the steps from the one on that
+    comes `before` steps later.
+    """
+    for later in (True, False):
         for link in links:
-            gradient = gradients[link.post]
-            if link.pre == index and not link.detached and link.delayed == delayed and gradient is not None:
-                product = gradient @ link.weight
-                total = product if total is None else total + product
+            if link.pre == index and not link.detached and (link.lag > 0) == later:
+                place, gradients = link.lag - before, after[link.post]
+                gradient = (gradients[place] if 0 <= place < len(gradients) else None) if later else now[link.post]
+                if gradient is not None:
+                    product = gradient @ link.weight
+                    total = product if total is None else total + product
     return total
 
 

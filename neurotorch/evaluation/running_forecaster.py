@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neurotorch.core.trees import transform
 from neurotorch.data.recording import Recording
 from neurotorch.evaluation.forecaster import segment_starts
+from neurotorch.network.delays import held, last_steps_at
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import LayerState
 from neurotorch.network.network import Network
@@ -49,7 +50,7 @@ class RunningForecaster:
     ) -> NDArray[np.float64]:
         like = next(self.network.parameters())
         last = int(origins.max()) + 1
-        held = round(self.network.frame_dt / self.network.dt)
+        steps_per_frame = round(self.network.frame_dt / self.network.dt)
         target = torch.from_numpy(recording.activity[start:last].copy()).to(like)[:, None]
         shown = ahead = None
         if recording.inputs is not None:
@@ -57,12 +58,22 @@ class RunningForecaster:
             shown = inputs[start:last, None]
             # Past the end of the segment nothing is scored: inputs stay as they were last.
             ahead = inputs[np.minimum(origins[None, :] + 1 + np.arange(steps)[:, None], stop - 1)]
-        runs = self.network.run(shown, forcing=Forcing.full(target), record=True).runs
-        chosen = torch.from_numpy((origins - start + 1) * held - 1)
+        starts = self.network.initial_state()
+        runs = self.network.run(shown, starts, forcing=Forcing.full(target), record=True).runs
+        chosen = torch.from_numpy((origins - start + 1) * steps_per_frame - 1)
 
         def at_origins(field: Any) -> Any:
             return field[chosen, 0]
 
-        state = tuple(LayerState(transform(run.states, at_origins), run.emitted[chosen, 0]) for run in runs)
+        state = tuple(
+            LayerState(
+                transform(run.states, at_origins),
+                last_steps_at(before.history, run.emitted, chosen)[:, :, 0],
+                None
+                if before.underway is None
+                else last_steps_at(before.underway, held(shown, len(run.emitted), before.underway), chosen)[:, :, 0],
+            )
+            for before, run in zip(starts, runs, strict=True)
+        )
         output, _ = self.network(ahead, state, frames=steps)
         return output.transpose(0, 1).double().cpu().numpy()

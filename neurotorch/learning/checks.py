@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from neurotorch.connections.connection import Connection
 from neurotorch.data.windows import Batch
 from neurotorch.network.network import Network
 
@@ -26,6 +27,25 @@ def check_loss(rule: str, loss: Any) -> None:
         raise TypeError(
             f"`loss` is {loss!r}, but {rule} needs a function of output and target such as MeanSquaredError()."
         )
+
+
+def only_lag(rule: str, address: str, connection: Connection, dt: float) -> int:
+    """Return how many steps late activity arrives by a connection that leads back, one number for all its synapses.
+
+    Raises
+    ------
+    ValueError
+        If synapses have delays of their own: then every neuron sees another past, and least squares in common, whose
+        rows are what was seen, do not hold.
+    """
+    lags = connection.lags(dt, soonest=0 if address.endswith(".inputs") else 1)
+    if len(lags) > 1:
+        raise ValueError(
+            f"The delays of {address!r} differ between synapses ({lags[0]} to {lags[-1]} steps), but {rule} solves for "
+            "the weights of all neurons from one record of activity: give the connection one delay, or train it with "
+            "BPTT or EProp."
+        )
+    return lags[0]
 
 
 def check_scalar(loss: Tensor) -> None:

@@ -14,8 +14,10 @@ from neurotorch.core.seeds import torch_generator
 from neurotorch.core.trees import leaves, rebuild
 from neurotorch.data.windows import Batch
 from neurotorch.learning.base import BatchReport, LearningRule
+from neurotorch.learning.checks import only_lag
 from neurotorch.learning.forcing_plan import ForcingPlan
 from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
+from neurotorch.network.delays import arriving
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network, NetworkRun, NetworkState
@@ -112,6 +114,7 @@ class FORCE(LearningRule):
         name, self._layer = list(network.named_layers().items())[-1]
         self.address, self._connection = _plastic(network, name, plastic)
         _check_layer(network, name, self._layer, self._connection, self.address)
+        self._lag = only_lag("FORCE", self.address, self._connection, network.dt)
         neurons, raw = self._layer.neurons, self._connection.raw
         self._bias = bias and _learns_bias(self._layer)
         mask = torch.ones(neurons, self._connection.pre + self._bias, dtype=torch.bool, device=raw.device)
@@ -191,11 +194,12 @@ class FORCE(LearningRule):
     def _presynaptic(self, run: NetworkRun, state: NetworkState, inputs: Tensor | None, part: slice) -> Tensor:
         """Return the activity ``(step, batch, pre)`` that the plastic weights saw."""
         if self._connection is self._layer.recurrent:
-            return torch.cat([state[-1].history[None], run.runs[-1].emitted[:-1]])
+            return arriving(state[-1].history, run.runs[-1].emitted, self._lag)
         if len(run.runs) > 1:
-            return run.runs[-2].emitted
+            return arriving(state[-2].history, run.runs[-2].emitted, self._lag)
         assert inputs is not None  # the layer has an input connection, and has just run
-        return inputs[part]
+        underway = state[-1].underway
+        return inputs[part] if underway is None else arriving(underway, inputs[part], self._lag)
 
     def _required(self, batch: Batch) -> Tensor | None:
         """Return the currents ``(frame, batch, neuron)`` that lead along the target, None for models that lack them."""

@@ -10,6 +10,8 @@ from torch import Tensor
 from neurotorch.core.checks import check_positive
 from neurotorch.core.trees import transform
 from neurotorch.engine import Run
+from neurotorch.learning.checks import only_lag
+from neurotorch.network.delays import arriving
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
 
@@ -22,10 +24,11 @@ def warm_start(network: Network, target: Tensor, *, ridge: float = 0.1) -> None:
     With the layer forced on the target, the current ``I*`` that each neuron needs to show its next frame is known, and
     so is the activity that every other neuron emits. For each postsynaptic neuron `i` alone::
 
-        minimise  sum_t s_i(t)^2 (I*_i(t) - b_i - sum_j w_ij z_j(t - 1))^2  +  ridge^2 sum_j w_ij^2
+        minimise  sum_t s_i(t)^2 (I*_i(t) - b_i - sum_j w_ij z_j(t - d))^2  +  ridge^2 sum_j w_ij^2
 
-    over weights of the right sign (non-negative least squares) where the mask allows one; ``s`` is the slope of what is
-    observed in the current, so that errors are counted where they show.
+    over weights of the right sign (non-negative least squares) where the mask allows one; ``d`` is the delay of the
+    connection in steps, 1 without one, and ``s`` the slope of what is observed in the current, so that errors are
+    counted where they show.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def warm_start(network: Network, target: Tensor, *, ridge: float = 0.1) -> None:
         If the model has no `required_current`.
     ValueError
         If the last layer lacks a recurrent connection or a bias per neuron, or is seen through an instrument, or the
-        target does not fit it.
+        target does not fit it, or its synapses have delays of their own.
     """
     check_positive("ridge", ridge)
     name, population = list(network.named_layers().items())[-1]
@@ -75,7 +78,9 @@ def warm_start(network: Network, target: Tensor, *, ridge: float = 0.1) -> None:
 
 def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Array]:
     """Return required current, slope and emitted activity before, ``(time - 1, neuron)`` each."""
-    layer, observation = list(network.named_layers().values())[-1], network.observation
+    (name, layer), observation = list(network.named_layers().items())[-1], network.observation
+    recurrent = layer.recurrent
+    assert recurrent is not None  # warm_start checks
     model = layer.neuron
     required = type(model).required_current
     if required is None:
@@ -85,8 +90,11 @@ def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Arr
     if observation is not None and not observation.is_direct():
         raise ValueError("A warm start by least squares needs neurons that are observed directly, one step per frame.")
     with torch.no_grad():
-        run = network.run(None, forcing=Forcing.full(target[:, None]), record=True).runs[-1]
-        others = _other_current(network, run)
+        start = network.initial_state()
+        run = network.run(None, start, forcing=Forcing.full(target[:, None]), record=True).runs[-1]
+        lag = only_lag("a warm start", f"{name}.recurrent", recurrent, network.dt)
+        activity = arriving(start[-1].history, run.emitted, lag)[1:]
+        others = _other_current(network, run, activity)
         gain = 1.0 if observation is None else observation.gain()
         before = transform(run.states, lambda field: field[:-1])
         wanted = (target if observation is None else observation.inward(target))[1:, None]
@@ -96,11 +104,11 @@ def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Arr
     with torch.enable_grad():
         emitted, after = model.step(coefficients, before, current)
         (slope,) = torch.autograd.grad((gain * model.observe(after, emitted)).sum(), current)
-    current, slope, activity = (x[:, 0].detach().double().cpu() for x in (current - others, slope, run.emitted[:-1]))
+    current, slope, activity = (x[:, 0].detach().double().cpu() for x in (current - others, slope, activity))
     return current.numpy(), slope.numpy(), activity.numpy()
 
 
-def _other_current(network: Network, run: Run) -> Tensor | float:
+def _other_current(network: Network, run: Run, activity: Tensor) -> Tensor | float:
     """Return the current ``(time - 1, 1, neuron)`` that reaches the last layer from neither itself nor its bias."""
     if len(network.layers) == 1 and not network.feedback:
         return 0.0
@@ -108,7 +116,7 @@ def _other_current(network: Network, run: Run) -> Tensor | float:
     assert layer.recurrent is not None
     assert layer.bias is not None
     assert run.currents is not None
-    own = torch.nn.functional.linear(run.emitted[:-1], layer.recurrent.weight()) + layer.bias()
+    own = torch.nn.functional.linear(activity, layer.recurrent.weight()) + layer.bias()
     return run.currents[1:] - own
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Population
 from neurotorch.engine.jacobian import Jacobian, check_pointwise, is_linear, local_jacobian
+from neurotorch.network.delays import arriving, held
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network, NetworkRun, NetworkState
@@ -127,7 +128,7 @@ def run_block(
         run = network.run(inputs, state, frames=frames, forcing=forcing, weights=weights, record=True)
     blocks = []
     for index, (name, layer) in enumerate(network.named_layers().items()):
-        links = _links(network, index, inputs, state, run)
+        links = _links(network, index, inputs, state, run, weights)
         own = run.runs[index]
         assert own.currents is not None
         before = [
@@ -140,8 +141,8 @@ def run_block(
                 before,
                 own.currents,
                 own.emitted,
-                [weights[address] for address, _ in links],
-                [activity if weights[address].requires_grad else None for address, activity in links],
+                [weight for weight, _ in links],
+                [activity if weight.requires_grad else None for weight, activity in links],
                 _learned_bias(layer),
             )
         )
@@ -154,27 +155,37 @@ def _learned_bias(layer: Layer) -> Tensor | None:
 
 
 def _links(
-    network: Network, index: int, inputs: Tensor | None, state: NetworkState, run: NetworkRun
-) -> list[tuple[str, Tensor]]:
-    """Return addresses of the weights that end on a layer, and the activity ``(time, batch, pre)`` each carries."""
+    network: Network,
+    index: int,
+    inputs: Tensor | None,
+    state: NetworkState,
+    run: NetworkRun,
+    weights: Mapping[str, Tensor],
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the weights that end on a layer, split by delay, and the activity ``(time, batch, pre)`` of each."""
     names, connections = list(network.layers), network.connections()
     name, found = names[index], []
 
-    def delayed(source: int) -> Tensor:
-        return torch.cat([state[source].history[None], run.runs[source].emitted[:-1]])
+    def add(address: str, before: Tensor, sequence: Tensor, soonest: int) -> None:
+        for lag, part in connections[address].parts(network.dt, weights[address], soonest=soonest):
+            found.append((part, arriving(before, sequence, lag)))
 
     if f"{name}.inputs" in connections:
         if index:
-            found.append((f"{name}.inputs", run.runs[index - 1].emitted))
-        elif inputs is not None:
-            held = len(run.runs[0].emitted) // len(inputs)
-            found.append((f"{name}.inputs", inputs.repeat_interleave(held, dim=0) if held > 1 else inputs))
+            add(f"{name}.inputs", state[index - 1].history, run.runs[index - 1].emitted, 0)
+        elif inputs is not None or state[0].underway is not None:
+            before = state[0].underway
+            if before is None:
+                assert inputs is not None
+                before = inputs[:0]
+            add(f"{name}.inputs", before, held(inputs, len(run.runs[0].emitted), before), 0)
     if f"{name}.recurrent" in connections:
-        found.append((f"{name}.recurrent", delayed(index)))
+        add(f"{name}.recurrent", state[index].history, run.runs[index].emitted, 1)
     for address in network.feedback:
         source, target = address.split(" -> ")
         if target == name:
-            found.append((address, delayed(names.index(source))))
+            place = names.index(source)
+            add(address, state[place].history, run.runs[place].emitted, 1)
     return found
 
 

@@ -19,6 +19,7 @@ from neurotorch.learning.forcing_plan import ForcingPlan
 from neurotorch.learning.gradient_rule import GradientRule, autocast, check_autocast
 from neurotorch.learning.losses import SummedLoss
 from neurotorch.learning.penalty import Penalty, check_penalties, penalised
+from neurotorch.network.delays import held, last_steps_at
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import LayerState
 from neurotorch.network.network import Network, NetworkRun, NetworkState
@@ -174,7 +175,7 @@ class TruncatedBPTT(GradientRule):
             if split == stop:
                 state = run.state
             elif within:
-                state = _state_after(run, split - start)
+                state = _state_after(run, state, inputs, split - start)
             counted = _last(run, stop - first)
             data = self.loss.part(counted.output, batch.target[first:stop], start=first, frames=len(batch.target))
             share = (stop - first) / len(batch.target)
@@ -182,12 +183,16 @@ class TruncatedBPTT(GradientRule):
         return loss, terms, transform(state, _constant)
 
 
-def _state_after(run: NetworkRun, frames: int) -> NetworkState:
-    """Return the state after some frames of a recorded run."""
+def _state_after(run: NetworkRun, start: NetworkState, inputs: Tensor | None, frames: int) -> NetworkState:
+    """Return the state after some frames of a recorded run, which began in the state `start`."""
     states = []
-    for each in run.runs:
+    for each, before in zip(run.runs, start, strict=True):
         step = len(each.emitted) // len(run.output) * frames - 1
-        states.append(LayerState(*transform((each.states, each.emitted), partial(torch.select, dim=0, index=step))))
+        underway = None
+        if before.underway is not None:
+            underway = last_steps_at(before.underway, held(inputs, len(each.emitted), before.underway), step)
+        neuron = transform(each.states, partial(torch.select, dim=0, index=step))
+        states.append(LayerState(neuron, last_steps_at(before.history, each.emitted, step), underway))
     return tuple(states)
 
 

@@ -12,7 +12,9 @@ from neurotorch.core.checks import check_count, check_fraction, check_positive
 from neurotorch.core.trees import transform
 from neurotorch.data.windows import Batch
 from neurotorch.learning.base import BatchReport, LearningRule
+from neurotorch.learning.checks import only_lag
 from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
+from neurotorch.network.delays import arriving
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network, NetworkRun
 
@@ -88,6 +90,7 @@ class Weaning(LearningRule):
         if network.observation is not None and not network.observation.is_direct():
             raise ValueError("Weaning needs neurons that are observed directly, one step per frame.")
         self._recurrent, self._bias = recurrent, bias
+        self._lag = only_lag("Weaning", f"{name}.recurrent", recurrent, network.dt)
         signed = recurrent.dale is not None and bool((recurrent.dale.signs != 0).any())
         self._signs = recurrent.dale.signs if signed and recurrent.dale is not None else None
         self._multipliers: Tensor | None = None
@@ -99,9 +102,10 @@ class Weaning(LearningRule):
         strength = self.start * (self.end / self.start) ** self.progress if self._begun else 1.0
         strengths = torch.full((len(batch.target),), strength).to(batch.target)
         strengths[0] = 1
-        run = self.network.run(batch.inputs, forcing=Forcing(batch.target, strengths), record=True)
+        start = self.network.initial_state(batch.target.shape[1])
+        run = self.network.run(batch.inputs, start, forcing=Forcing(batch.target, strengths), record=True)
         missing = self._missing(run)
-        activity = run.runs[-1].emitted[:-1]
+        activity = arriving(start[-1].history, run.runs[-1].emitted, self._lag)[1:]
         activity = torch.cat([activity, activity.new_ones(*activity.shape[:2], 1)], dim=2)
         if self._signs is None:
             self._set(self._weight() + self._exact(activity, missing))

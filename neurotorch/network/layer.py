@@ -12,6 +12,7 @@ from neurotorch.connections.connection import Connection
 from neurotorch.core.checks import check_count, check_positive
 from neurotorch.engine import Link, Population, Projection, adjoint
 from neurotorch.network.checks import check_stable
+from neurotorch.network.delays import arriving, held, last_steps
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.observation import Observation
 from neurotorch.network.steps import NeuronStep, ObservedStep
@@ -20,17 +21,30 @@ from neurotorch.neurons.constant import Constant, Learned, check_per_neuron, con
 
 
 class LayerState(NamedTuple):
-    """Where a layer is: `neuron`, the tree of its neurons' states; `history` ``(batch, neuron)``, its last activity."""
+    """Where a layer is.
+
+    Attributes
+    ----------
+    neuron
+        The tree of its neurons' states.
+    history
+        ``(step, batch, neuron)``: its last activity, the oldest first; as many steps as the longest delay of a
+        connection that leaves the layer, and at least one.
+    underway
+        ``(step, batch, channel)``: inputs of the network that have not arrived, as many steps as the longest delay of
+        the input connection; None where it has none.
+    """
 
     neuron: Any
     history: Tensor
+    underway: Tensor | None = None
 
 
 class Layer(nn.Module):
     """A population of neurons with an input connection and a recurrent one.
 
     At step *t* a neuron receives ``W_in inputs[t] + W z[t-1] + bias``, with ``z[t-1]`` the layer's own activity one
-    step before.
+    step before; with delays of ``d`` steps, ``W_in inputs[t-d]`` and ``W z[t-d]``.
 
     Parameters
     ----------
@@ -91,13 +105,49 @@ class Layer(nn.Module):
         if inputs.dim() != 3:
             raise ValueError(f"Inputs are {tuple(inputs.shape)}, but a layer takes (time, batch, channel).")
         check_stable("the layer", self.neuron, check_positive("dt", dt, "s"))
+        steps, batch = inputs.shape[:2]
         weight = None if self.inputs is None else self.inputs.weight()
-        current = self.external_current(inputs, weight, steps=inputs.shape[0], batch=inputs.shape[1])
-        state = self.initial_state(inputs.shape[1], current) if state is None else state
-        population = self.population(current, state, dt=dt)
-        links = [] if self.recurrent is None else [Link(0, 0, self.recurrent.weight())]
-        (run,) = adjoint.scan([population], links)
-        return run.emitted, LayerState(run.state, run.emitted[-1])
+        links = []
+        if self.recurrent is not None:
+            parts = self.recurrent.parts(dt, self.recurrent.weight(), soonest=1)
+            links = [Link(0, 0, part, delay=lag) for lag, part in parts]
+        if state is None:
+            like = self._outright(inputs[:1], weight, steps=len(inputs[:1]), batch=batch)
+            reach = max([1, *(link.lag for link in links)])
+            state = self.with_past(self.initial_state(batch, like), reach, dt=dt)
+        arrived, weight, underway = self.arrivals(inputs, weight, state, steps=steps, dt=dt)
+        current = self.external_current(arrived, weight, steps=steps, batch=batch)
+        (run,) = adjoint.scan([self.population(current, state, dt=dt)], links)
+        return run.emitted, LayerState(run.state, last_steps(state.history, run.emitted), underway)
+
+    def with_past(self, state: LayerState, steps: int, *, dt: float) -> LayerState:
+        """Return a state with `steps` steps behind it, silent ones where it has fewer, and silent inputs under way."""
+        batch, neurons = state.history.shape[1:]
+        missing = state.history.new_zeros(max(0, steps - len(state.history)), batch, neurons)
+        history, underway = torch.cat([missing, state.history]), None
+        if self.inputs is not None and (reach := self.inputs.lags(dt, soonest=0)[-1]):
+            underway = history.new_zeros(reach, batch, self.inputs.pre)
+        return LayerState(state.neuron, history, underway)
+
+    def arrivals(
+        self, inputs: Tensor | None, weight: Tensor | None, state: LayerState, *, steps: int, dt: float
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return inputs as they arrive, the weight that they meet, and what is under way after `steps` steps.
+
+        Where delays differ, the channels are repeated for each, and the weight is split between them.
+        """
+        if self.inputs is None or weight is None or not (lags := self.inputs.lags(dt, soonest=0))[-1]:
+            return inputs, weight, None
+        if state.underway is None or len(state.underway) < lags[-1]:
+            raise ValueError(
+                f"The input connection has a delay of {lags[-1]} steps, but the state holds no inputs that are under "
+                "way: start from a state of this network, such as initial_state(batch)."
+            )
+        sequence = held(inputs, steps, state.underway)
+        self._check_inputs(sequence, weight)
+        parts = self.inputs.parts(dt, weight, soonest=0)
+        arrived = torch.cat([arriving(state.underway, sequence, lag) for lag, _ in parts], dim=-1)
+        return arrived, torch.cat([part for _, part in parts], dim=1), last_steps(state.underway, sequence)
 
     def external_current(self, inputs: Tensor | None, weight: Tensor | None, *, steps: int, batch: int) -> Tensor:
         """Return the current from outside, ``(time, batch, neuron)``: inputs through `weight`, and the bias."""
@@ -173,7 +223,7 @@ class Layer(nn.Module):
         neuron = self.neuron.initial_state(batch, like)
         if observation is not None:
             neuron = observation.initial_state(neuron, batch, like)
-        return LayerState(neuron, like.new_zeros(batch, self.neurons))
+        return LayerState(neuron, like.new_zeros(1, batch, self.neurons))
 
     def population(
         self,

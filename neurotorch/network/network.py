@@ -13,6 +13,7 @@ from neurotorch.core.checks import check_positive
 from neurotorch.engine import Link, Population, Run, adjoint
 from neurotorch.network.addresses import feedback_ends, with_overrides
 from neurotorch.network.checks import check_activity_finite, check_named_layers, check_stable
+from neurotorch.network.delays import last_steps
 from neurotorch.network.extent import extent
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.freezing import set_trainable
@@ -34,6 +35,7 @@ class Network(nn.Module):
     """Ordered, named layers, each receiving the one before it in the same step.
 
     Feedback closes loops: what a later layer (or the same) emitted reaches an earlier one a step later, in one scan.
+    Connections with a delay carry activity that many seconds later, in whole steps.
 
     Parameters
     ----------
@@ -105,8 +107,8 @@ class Network(nn.Module):
         weights
             Effective weights by address, in place of the network's own: a lesion.
         detach_recurrent
-            Whether gradients take activity that arrives a step later, by recurrent connections and feedback, as a
-            constant. The result is the same; its gradient is that of e-prop.
+            Whether gradients take activity that arrives by recurrent connections and feedback as a constant.
+            The result is the same; its gradient is that of e-prop.
         recompute
             Whether to keep states at the borders of blocks of time only, and run them again for the gradient: less
             memory, one more forward scan, the same gradient.
@@ -147,21 +149,29 @@ class Network(nn.Module):
         `noise` maps names of layers to currents ``(step, batch, neuron)``; with `record`, states and currents are kept.
         """
         self._check_state(state)
-        samples = None if state is None else len(state[0].history)
+        samples = None if state is None else state[0].history.shape[1]
         frames, batch = extent(inputs, forcing, frames=frames, samples=samples, neurons=self.neurons)
         held = 1 if self.observation is None else self.observation.steps_per_frame
         steps = frames * held
         activity = inputs.repeat_interleave(held, dim=0) if inputs is not None and held > 1 else inputs
         weight = with_overrides(self.effective_weights(), weights)
+        starts = self.initial_state(batch) if state is None else state
+        entry = f"{next(iter(self.layers))}.inputs"
+        activity, met, underway = self._layer(0).arrivals(
+            activity, weight.get(entry), starts[0], steps=steps, dt=self.dt
+        )
+        if met is not None:
+            weight[entry] = met
         states, runs = [], []
         for group in self._groups():
-            populations, links = self._circuit(group, activity, state, weight, steps, batch, forcing, noise or {})
+            populations, links = self._circuit(group, activity, starts, weight, steps, batch, forcing, noise or {})
             if detach_recurrent:
-                links = [link._replace(detached=link.delayed) for link in links]
+                links = [link._replace(detached=link.closes_loop) for link in links]
             group_runs = adjoint.scan(populations, links, record=record, recompute=recompute)
             for index, run in zip(group, group_runs, strict=True):
                 check_activity_finite(list(self.layers)[index], run)
-                states.append(LayerState(run.state, run.emitted[-1]))
+                history = last_steps(starts[index].history, run.emitted)
+                states.append(LayerState(run.state, history, None if index else underway))
                 runs.append(run)
             activity = group_runs[-1].emitted
         seen = runs[-1].seen
@@ -245,10 +255,15 @@ class Network(nn.Module):
 
     def _groups(self) -> list[range]:
         """Return runs of consecutive layers; those that share a loop run together."""
+        # within one scan, delays between layers need no care
+        entering = [layer.inputs for layer in self.named_layers().values()]
+        late = [
+            (k, k - 1) for k, inputs in enumerate(entering) if k and inputs is not None and inputs.delay is not None
+        ]
         groups, start = [], 0
         while start < len(self.layers):
             stop = start + 1
-            while (reach := max((s + 1 for s, t in self._loops if start <= t < stop), default=stop)) > stop:
+            while (reach := max((s + 1 for s, t in [*self._loops, *late] if start <= t < stop), default=stop)) > stop:
                 stop = reach
             groups.append(range(start, stop))
             start = stop
@@ -258,7 +273,7 @@ class Network(nn.Module):
         self,
         group: range,
         activity: Tensor | None,
-        state: NetworkState | None,
+        starts: NetworkState,
         weights: Mapping[str, Tensor],
         steps: int,
         batch: int,
@@ -272,18 +287,17 @@ class Network(nn.Module):
             layer, name = self._layer(index), names[index]
             weight = weights.get(f"{name}.inputs")
             if place and weight is not None:
-                links.append(Link(place - 1, place, weight))
+                links += self._links(place - 1, place, layer.inputs, weight)
             outside = None if place else activity
             current, projections = layer.from_outside(outside, weight, steps=steps, batch=batch)
             if name in noise:
                 current = current + noise[name]
             if (recurrent := weights.get(f"{name}.recurrent")) is not None:
-                links.append(Link(place, place, recurrent))
-            start = self._initial(index, batch) if state is None else state[index]
+                links += self._links(place, place, layer.recurrent, recurrent)
             populations.append(
                 layer.population(
                     current,
-                    start,
+                    starts[index],
                     dt=self.dt,
                     observation=self._observation_of(index),
                     forcing=self._forcing_of(index, forcing),
@@ -291,8 +305,27 @@ class Network(nn.Module):
             )
         for (source, target), address in zip(self._loops, self.feedback, strict=True):
             if target in group:
-                links.append(Link(source - group.start, target - group.start, weights[address]))
+                connection = self.connections()[address]
+                links += self._links(source - group.start, target - group.start, connection, weights[address])
         return populations, links
+
+    def _links(self, pre: int, post: int, connection: Connection | None, weight: Tensor) -> list[Link]:
+        assert connection is not None
+        parts = connection.parts(self.dt, weight, soonest=int(pre >= post))
+        return [Link(pre, post, part, delay=lag) for lag, part in parts]
+
+    def _reach(self, index: int) -> int:
+        """Return how many steps later what a layer emits may still arrive somewhere."""
+        layers = list(self.named_layers().values())
+        leaving = [(layers[index].recurrent, 1)]
+        leaving += [(layers[index + 1].inputs, 0)] if index + 1 < len(layers) else []
+        connections = self.connections()
+        leaving += [
+            (connections[address], 1)
+            for (source, _), address in zip(self._loops, self.feedback, strict=True)
+            if source == index
+        ]
+        return max([1, *(c.lags(self.dt, soonest=soonest)[-1] for c, soonest in leaving if c is not None)])
 
     def _layer(self, index: int) -> Layer:
         layer = list(self.layers.values())[index]
@@ -301,7 +334,9 @@ class Network(nn.Module):
 
     def _initial(self, index: int, batch: int) -> LayerState:
         layer = self._layer(index)
-        return layer.initial_state(batch, layer.like().new_empty(0, layer.neurons), self._observation_of(index))
+        state = layer.initial_state(batch, layer.like().new_empty(0, layer.neurons), self._observation_of(index))
+        state = layer.with_past(state, self._reach(index), dt=self.dt)
+        return state._replace(underway=None) if index else state
 
     def _observation_of(self, index: int) -> Observation | None:
         """Return the observation that must run within the scan of a layer: a direct one is applied around it."""
@@ -334,6 +369,11 @@ class Network(nn.Module):
                         f"Layer {name!r} follows {before!r}: give it `inputs=Connection({expected}, {layer.neurons})`."
                     )
             before = name
+        for address, connection in self.connections().items():
+            try:
+                connection.lags(self.dt, soonest=0)
+            except ValueError as error:
+                raise ValueError(f"In connection {address!r}, {error}") from None
         if self.observation is not None:
             self.observation.check_neurons(self.neurons)
             if self.observation.instrument is not None:

@@ -91,7 +91,7 @@ def simulate(
         length = frames if inputs is None else inputs.shape[0]
         steps = check_count("frames", length if length is not None else 0) * round(network.frame_dt / network.dt)
         for name, layer in network.named_layers().items():
-            shape = (steps, len(state[0].history), layer.neurons)
+            shape = (steps, state[0].history.shape[1], layer.neurons)
             currents[name] = noise * torch.randn(shape, generator=generator).to(layer.like())
     everything = "states" in record or "currents" in record
     run = network.run(inputs, state, frames=frames, weights=weights, noise=currents, record=everything)

@@ -64,10 +64,31 @@ def closed_loop(generator: torch.Generator) -> Network:
     )
 
 
-def alone(generator: torch.Generator) -> Network:
+def delayed(generator: torch.Generator) -> Network:
+    """Return the closed loop with a delay in every connection: synapse by synapse in and to the cortex."""
+    network = closed_loop(generator)
+
+    def late(connection: Connection, delay: float | Tensor) -> Connection:
+        found = Connection(connection.pre, connection.post, dale=connection.dale, mask=connection.mask, delay=delay)
+        found.set_weight(connection.weight())
+        return found
+
+    layers = network.named_layers()
+    cortex, readout = layers["cortex"], layers["readout"]
+    assert cortex.inputs is not None
+    assert cortex.recurrent is not None
+    assert readout.inputs is not None
+    cortex.inputs = late(cortex.inputs, DT * (1 + 2 * torch.rand(6, CHANNELS, generator=generator)))
+    cortex.recurrent = late(cortex.recurrent, DT * (1 + 3 * torch.rand(6, 6, generator=generator)))
+    readout.inputs = late(readout.inputs, 2 * DT)
+    feedback = late(network.connections()["readout -> cortex"], 3 * DT)
+    return Network(layers, dt=DT, observation=network.observation, feedback={"readout -> cortex": feedback})
+
+
+def alone(generator: torch.Generator, *, delay: float | None = None) -> Network:
     """Return one fully observed layer under Dale's law."""
     dale = Dale.fraction(6, 0.5, magnitude=Projected())
-    recurrent = Connection(6, 6, dale=dale, mask=no_self(6), generator=generator)
+    recurrent = Connection(6, 6, dale=dale, mask=no_self(6), delay=delay, generator=generator)
     return Network(
         {"cortex": Layer(WilsonCowan(0.3), 6, recurrent=recurrent, bias=learned(torch.zeros(6)))},
         dt=DT,
@@ -84,6 +105,8 @@ class RuleCase:
         From a network, and how to make an optimizer of it, to the rule.
     network
         A network that the rule trains; by default two layers in a closed loop.
+    delayed
+        One with delays.
     takes_optimizer
         Whether the rule uses the optimizer, and keeps it as `optimizer`.
     refuses
@@ -92,6 +115,7 @@ class RuleCase:
 
     build: Callable[[Network, MakeOptimizer], LearningRule]
     network: Callable[[torch.Generator], Network] = closed_loop
+    delayed: Callable[[torch.Generator], Network] = delayed
     takes_optimizer: bool = True
     refuses: str | None = None
 
@@ -109,7 +133,11 @@ CASES: dict[str, RuleCase] = {
     ),
     "FORCE": RuleCase(lambda network, _: FORCE(network, alpha=10.0, every=2, forcing=WarmUp(1)), takes_optimizer=False),
     "Weaning": RuleCase(
-        lambda network, _: Weaning(network), alone, takes_optimizer=False, refuses="recurrent connection"
+        lambda network, _: Weaning(network),
+        alone,
+        lambda generator: alone(generator, delay=2 * DT),
+        takes_optimizer=False,
+        refuses="recurrent connection",
     ),
     "EProp": RuleCase(
         lambda network, optimizer: EProp(

@@ -34,7 +34,7 @@ class Circuit:
             draw(COUNT, READOUT, scale=0.05 * size),
         ]
         self.currents = [current.requires_grad_(), draw(STEPS, BATCH, READOUT, scale=0.1)]
-        self.histories = [draw(BATCH, COUNT), draw(BATCH, READOUT)]
+        self.histories = [draw(1, BATCH, COUNT), draw(1, BATCH, READOUT)]
         self.states = [
             transform(model.initial_state(BATCH, current[0]), lambda leaf: draw(*leaf.shape, scale=0.3)),
             transform(self.readout.initial_state(BATCH, current[0, :, :READOUT]), lambda leaf: draw(*leaf.shape)),
@@ -65,7 +65,7 @@ class Circuit:
             Population(NeuronStep(LeakyIntegrator), readout, *starts[1]),
         ]
         links = [Link(0, 0, self.weights[0]), Link(0, 1, self.weights[1]), Link(1, 0, self.weights[2])]
-        links = [link._replace(detached=self.detached and link.delayed) for link in links]
+        links = [link._replace(detached=self.detached and link.closes_loop) for link in links]
         return engine.scan(populations, links, record=record)
 
     def inputs(self):

@@ -21,9 +21,9 @@ WITH_OPTIMIZER = [
 ]
 
 
-def built(rule, *, optimizer="Adam", dtype=torch.float32, device="cpu", seed=1):
+def built(rule, *, optimizer="Adam", dtype=torch.float32, device="cpu", seed=1, delays=False):
     case = case_of(rule)
-    network = case.network(torch.Generator().manual_seed(seed)).to(device, dtype)
+    network = (case.delayed if delays else case.network)(torch.Generator().manual_seed(seed)).to(device, dtype)
     return case.build(network, OPTIMIZERS[optimizer])
 
 
@@ -74,11 +74,12 @@ class StopAt(Callback):
             trainer.stop("asked")
 
 
+@pytest.mark.parametrize("delays", [False, True])
 @pytest.mark.parametrize("at", [(0, 3), (1, 2)])
 @pytest.mark.parametrize("rule", RULES)
-def test_resumed_equals_uninterrupted_bit_for_bit(rule, at, tmp_path):
+def test_resumed_equals_uninterrupted_bit_for_bit(rule, at, delays, tmp_path):
     def trainer(*callbacks):
-        return Trainer(built(rule), callbacks=callbacks)
+        return Trainer(built(rule, delays=delays), callbacks=callbacks)
 
     def loader(network):
         random = np.random.default_rng(0)
@@ -99,9 +100,10 @@ def test_resumed_equals_uninterrupted_bit_for_bit(rule, at, tmp_path):
     assert whole.history.column("loss") == second.history.column("loss")
 
 
+@pytest.mark.parametrize("delays", [False, True])
 @pytest.mark.parametrize(("rule", "optimizer"), WITH_OPTIMIZER)
-def test_signs_and_the_zeros_of_masks_survive_wild_updates(rule, optimizer):
-    trained_rule = built(rule, optimizer=optimizer)
+def test_signs_and_the_zeros_of_masks_survive_wild_updates(rule, optimizer, delays):
+    trained_rule = built(rule, optimizer=optimizer, delays=delays)
     network, before = trained_rule.network, parameters(trained_rule)
     for update in range(20):
         trained(trained_rule, 1, seed=update)
@@ -127,10 +129,11 @@ def test_a_closed_loop_of_two_layers_is_trained_or_refused_with_a_reason(rule):
     assert moved(before, parameters(made))
 
 
+@pytest.mark.parametrize("delays", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rule", RULES)
-def test_both_dtypes_are_kept(rule, dtype):
-    made = built(rule, dtype=dtype)
+def test_both_dtypes_are_kept(rule, dtype, delays):
+    made = built(rule, dtype=dtype, delays=delays)
     before = parameters(made)
     trained(made, 3)
     after = parameters(made)
@@ -148,6 +151,18 @@ def test_a_gpu_does_the_same(rule):
     assert [report.loss for report in theirs] == pytest.approx([report.loss for report in ours], rel=1e-9)
     for name, value in parameters(there).items():
         assert value.is_cuda, name
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_network_with_delays_learns_all_that_one_without_learns(rule):
+    def all_moved(made):
+        before = parameters(made)
+        trained(made, 4)
+        return moved(before, parameters(made))
+
+    assert all_moved(built(rule, delays=True)) == all_moved(built(rule))
+    late = built(rule, delays=True).network
+    assert all(connection.delay is not None for connection in late.connections().values())
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -24,7 +24,7 @@ def circuit(generator, steps, *, model=None):
     model = (FiringRate(0.1) if model is None else model).double()
     state = transform(model.initial_state(BATCH, torch.zeros(COUNT, dtype=DOUBLE)), lambda x: draw(generator, *x.shape))
     coefficients = transform(model.coefficients(DT), lambda x: x.detach().clone().requires_grad_())
-    current, history = draw(generator, steps, BATCH, COUNT), draw(generator, BATCH, COUNT)
+    current, history = draw(generator, steps, BATCH, COUNT), draw(generator, 1, BATCH, COUNT)
     population = Population(NeuronStep(type(model)), coefficients, state, history, current)
     return population, Link(0, 0, draw(generator, COUNT, COUNT, scale=0.4))
 
@@ -153,7 +153,7 @@ def watched(alive, peak):
 def test_without_a_gradient_to_take_no_state_is_kept(how):
     alive, peak = [], []
     rest = torch.zeros(1, 1)
-    population = Population(watched(alive, peak), (), WatchedState(rest), rest, torch.ones(50, 1, 1))
+    population = Population(watched(alive, peak), (), WatchedState(rest), rest[None], torch.ones(50, 1, 1))
     with torch.set_grad_enabled(how != "no_grad"):
         (run,) = adjoint.scan([population], [])
     assert run.emitted.grad_fn is None
@@ -164,7 +164,7 @@ def test_the_trace_is_freed_by_the_backward_pass():
     weight, rest = torch.zeros(3, 3, requires_grad=True), torch.zeros(1, 3)
     model = FiringRate(0.1)
     population = Population(
-        NeuronStep(FiringRate), model.coefficients(DT), model.initial_state(1, rest), rest, torch.ones(9, 1, 3)
+        NeuronStep(FiringRate), model.coefficients(DT), model.initial_state(1, rest), rest[None], torch.ones(9, 1, 3)
     )
     (run,) = adjoint.scan([population], [Link(0, 0, weight)])
     total = run.emitted.sum()
@@ -181,7 +181,7 @@ def test_autocast_changes_nothing_in_a_scan(inside):
         current, rest = torch.randn(30, BATCH, COUNT, generator=generator), torch.zeros(BATCH, COUNT)
         model = FiringRate(learned(0.1))
         population = Population(
-            NeuronStep(FiringRate), model.coefficients(DT), model.initial_state(BATCH, rest), rest, current
+            NeuronStep(FiringRate), model.coefficients(DT), model.initial_state(BATCH, rest), rest[None], current
         )
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             (run,) = adjoint.scan([population], [Link(0, 0, weight)])
@@ -202,7 +202,9 @@ def test_the_gradient_of_a_learned_threshold_is_minus_the_surrogate(generator):
     model = LIF(torch.tensor(0.02, dtype=DOUBLE), learned(torch.tensor(1.0, dtype=DOUBLE)))
     rest = torch.zeros(1, 1, dtype=DOUBLE)
     current = torch.tensor([[[1.2]]], dtype=DOUBLE)
-    population = Population(NeuronStep(LIF), model.coefficients(0.001), model.initial_state(1, rest), rest, current)
+    population = Population(
+        NeuronStep(LIF), model.coefficients(0.001), model.initial_state(1, rest), rest[None], current
+    )
     (run,) = adjoint.scan([population], [])
     assert run.emitted.item() == 1
     run.emitted.sum().backward()

@@ -15,7 +15,7 @@ def population(*, steps=3, batch=2, neurons=4, dtype=torch.float32, model=None, 
     rest = torch.zeros(batch, neurons, dtype=dtype)
     current = torch.zeros(steps, batch, neurons, dtype=dtype)
     found = Population(
-        NeuronStep(type(model)), model.coefficients(0.02), model.initial_state(batch, rest), rest, current
+        NeuronStep(type(model)), model.coefficients(0.02), model.initial_state(batch, rest), rest[None], current
     )
     return found._replace(**changes)
 
@@ -115,13 +115,13 @@ def test_activity_runs_forwards_within_a_step_and_back_a_step_later(engine):
     assert first.emitted.flatten().tolist() == [1, 6, 36, 216]
     assert second.emitted.flatten().tolist() == [2, 12, 72, 432]
     assert first.currents.flatten().tolist() == [1, 6, 36, 216]
-    assert not Link(0, 1, torch.empty(0)).delayed
-    assert Link(1, 1, torch.empty(0)).delayed
+    assert Link(0, 1, torch.empty(0)).lag == 0
+    assert Link(1, 1, torch.empty(0)).lag == 1
 
 
 @ENGINES
 def test_the_first_step_receives_the_history(engine):
-    given = population(steps=2, batch=1, neurons=2, model=LeakyIntegrator(1e-9), history=torch.tensor([[1.0, 10.0]]))
+    given = population(steps=2, batch=1, neurons=2, model=LeakyIntegrator(1e-9), history=torch.tensor([[[1.0, 10.0]]]))
     (run,) = engine.scan([given], [Link(0, 0, torch.tensor([[0.0, 1.0], [2.0, 0.0]]))])
     assert run.emitted[0].tolist() == [[10, 2]]
 

@@ -31,7 +31,11 @@ def circuit(model, generator, *, steps=30, batch=2, neurons=5, dtype=DOUBLE, wea
     current = torch.rand(steps, batch, neurons, generator=generator, dtype=dtype).requires_grad_()
     weight = (weak * torch.randn(neurons, neurons, generator=generator, dtype=dtype)).requires_grad_()
     population = Population(
-        NeuronStep(type(model)), model.coefficients(time_step(model)), model.initial_state(batch, rest), rest, current
+        NeuronStep(type(model)),
+        model.coefficients(time_step(model)),
+        model.initial_state(batch, rest),
+        rest[None],
+        current,
     )
     return population, Link(0, 0, weight)
 
@@ -61,7 +65,7 @@ def observed(generator, *, forced):
         ObservedStep(LIF, Calcium),
         observation.coefficients(model.coefficients(0.001), 0.001),
         observation.initial_state(model.initial_state(2, rest), 2, rest),
-        rest,
+        rest[None],
         (0.3 * torch.rand(40, 1, 1, generator=generator, dtype=DOUBLE)).expand(40, 2, 5),
         drive,
     )
@@ -143,7 +147,7 @@ class Words:
 
 def test_arithmetic_and_comparisons_mean_what_they_mean_in_torch(generator):
     current, rest = torch.randn(20, 3, 4, generator=generator, dtype=DOUBLE), torch.ones(3, 4, dtype=DOUBLE)
-    population = Population(Words(), torch.tensor(0.5), State(rest), rest, current)
+    population = Population(Words(), torch.tensor(0.5), State(rest), rest[None], current)
     assert choose([population], []) is not None
     (found,), (expected,) = (engine.scan([population], []) for engine in (adjoint, reference))
     assert_close([found.emitted, found.seen], [expected.emitted, expected.seen])
@@ -177,7 +181,7 @@ class Branching:
 def test_a_step_outside_the_vocabulary_runs_in_torch_and_says_so_once(step, reason, generator, caplog):
     choice._report.cache_clear()
     rest = torch.zeros(1, 1)
-    population = Population(step, (), State(rest), rest, torch.rand(4, 1, 1, generator=generator))
+    population = Population(step, (), State(rest), rest[None], torch.rand(4, 1, 1, generator=generator))
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             (found,), (expected,) = (engine.scan([population], []) for engine in (adjoint, reference))
@@ -209,7 +213,7 @@ def test_a_surrogate_outside_the_vocabulary_runs_in_torch_and_says_so_once(gener
     rest = torch.zeros(1, 3, dtype=DOUBLE)
     current = torch.rand(9, 1, 3, generator=generator, dtype=DOUBLE).requires_grad_()
     weight = torch.randn(3, 3, generator=generator, dtype=DOUBLE).requires_grad_()
-    population = Population(Spiking(Erf()), (), State(rest), rest, current)
+    population = Population(Spiking(Erf()), (), State(rest), rest[None], current)
     assert choose([population], [Link(0, 0, weight)]) is None
     assert_close(
         *(results(engine, [population], [Link(0, 0, weight)], [weight, current]) for engine in (adjoint, reference))
@@ -226,7 +230,7 @@ def test_a_plain_function_is_called_at_every_step(caplog):
         return current, current, state
 
     with torch.no_grad():
-        adjoint.scan([Population(step, (), State(rest), rest, torch.zeros(7, 1, 3))], [])
+        adjoint.scan([Population(step, (), State(rest), rest[None], torch.zeros(7, 1, 3))], [])
     assert len(calls) == 7
     assert not caplog.records
 
@@ -239,7 +243,7 @@ from neurotorch.network.steps import NeuronStep
 from neurotorch.neurons import FiringRate
 model, rest = FiringRate(0.1), torch.zeros(1, 3)
 population = Population(
-    NeuronStep(FiringRate), model.coefficients(0.02), model.initial_state(1, rest), rest, torch.ones(20, 1, 3)
+    NeuronStep(FiringRate), model.coefficients(0.02), model.initial_state(1, rest), rest[None], torch.ones(20, 1, 3)
 )
 (run,) = adjoint.scan([population], [Link(0, 0, torch.full((3, 3), 0.1))])
 assert kernel.kernel("float32") is not None

@@ -94,7 +94,7 @@ def test_an_operation_passes_gradients_as_autograd_does(code, number, shape, gen
     current[1, 0] = 0.0
     rest = torch.randn(BATCH, COUNT, generator=generator, dtype=DOUBLE).requires_grad_()
     current.requires_grad_()
-    population = Population(Step(OPERATIONS[code][number]), coefficient, State(rest), rest.detach(), current)
+    population = Population(Step(OPERATIONS[code][number]), coefficient, State(rest), rest.detach()[None], current)
     assert choose([population], []) is not None
     seeds = [torch.randn(STEPS, BATCH, COUNT, generator=generator, dtype=DOUBLE) for _ in range(2)]
     found = []
@@ -115,7 +115,9 @@ def test_gradients_of_what_is_not_finite_are_those_of_torch(code, value, generat
     current[1, 0, 1] = value
     current.requires_grad_()
     rest = torch.zeros(1, 3, dtype=DOUBLE)
-    population = Population(Step(OPERATIONS[code][0]), torch.tensor(0.7, dtype=DOUBLE), State(rest), rest, current)
+    population = Population(
+        Step(OPERATIONS[code][0]), torch.tensor(0.7, dtype=DOUBLE), State(rest), rest[None], current
+    )
     assert choose([population], []) is not None
     found = [torch.autograd.grad(e.scan([population], [])[0].emitted.sum(), current)[0] for e in (adjoint, reference)]
     torch.testing.assert_close(*found, equal_nan=True)

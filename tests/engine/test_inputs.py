@@ -31,7 +31,7 @@ def circuit(factory, generator, *, batch, steps=40, neurons=6):
         NeuronStep(type(model)),
         model.coefficients(0.001 if model.emits == "spikes" else 0.02),
         model.initial_state(batch, rest),
-        rest,
+        rest[None],
         current,
         inputs=(Projection(dense, weights[0]), Projection(rare, weights[1])),
     )

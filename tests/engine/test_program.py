@@ -65,7 +65,7 @@ def test_nothing_that_is_kept_between_scans_goes_stale(generator):
         for step in steps:
             for coefficient in decays:
                 for frozen in (False, True):
-                    population = Population(step, (coefficient,), State(rest), rest, current)
+                    population = Population(step, (coefficient,), State(rest), rest[None], current)
                     link = Link(0, 0, weight.detach() if frozen else weight)
                     assert choose([population], [link]) is not None
                     found, expected = (
@@ -79,7 +79,7 @@ def test_nothing_that_is_kept_between_scans_goes_stale(generator):
 def test_steps_that_do_the_same_share_a_program_and_no_tensor():
     rest = torch.zeros(1, 2)
     populations = [
-        Population(softened(slope)(factor=factor), (torch.tensor(decay),), State(rest), rest, torch.ones(9, 1, 2))
+        Population(softened(slope)(factor=factor), (torch.tensor(decay),), State(rest), rest[None], torch.ones(9, 1, 2))
         for slope, factor, decay in (
             (1.0, 1.0, 0.9),
             (1.0, 1.0, 0.8),
@@ -108,7 +108,9 @@ def test_options_among_the_coefficients_are_part_of_the_program(generator):
     gradients = []
     for options in ({}, {"reset": ResetToZero()}, {"surrogate": FastSigmoid(3.0)}, {"threshold": 0.7}, {}):
         model = LIF(learned(0.02), **options).double()
-        population = Population(NeuronStep(LIF), model.coefficients(0.001), model.initial_state(2, rest), rest, current)
+        population = Population(
+            NeuronStep(LIF), model.coefficients(0.001), model.initial_state(2, rest), rest[None], current
+        )
         wanted = [weight, current, *model.parameters()]
         found, expected = (results(e, [population], [Link(0, 0, weight)], wanted) for e in (adjoint, reference))
         assert float(found[0].detach().sum()) > 0

@@ -28,7 +28,7 @@ def step_of(factory, steps, batch, *, recompute, engine=adjoint, dtype=torch.flo
     weight = (0.3 * torch.randn(6, 6, generator=generator, dtype=torch.float64)).to(dtype).requires_grad_()
     dt = 0.001 if model.emits == "spikes" else 0.02
     first, second = (
-        Population(NeuronStep(type(model)), model.coefficients(dt), model.initial_state(batch, rest), rest, given)
+        Population(NeuronStep(type(model)), model.coefficients(dt), model.initial_state(batch, rest), rest[None], given)
         for given in (current, torch.zeros_like(current))
     )
     links = [Link(0, 0, weight), Link(0, 1, weight.t()), Link(1, 0, 0.1 * weight)]

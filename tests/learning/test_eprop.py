@@ -145,7 +145,7 @@ def own_step_gradient(network, batch, name):
     layers, weights = network.named_layers(), network.effective_weights()
     names, start = list(layers), list(layers).index(name)
     states, histories = list(network.initial_state(batch.inputs.shape[1])), None
-    histories = [state.history for state in states]
+    histories = [state.history[-1] for state in states]
     states = [state.neuron for state in states]
     loss = 0.0
     for x, target in zip(batch.inputs, batch.target, strict=True):

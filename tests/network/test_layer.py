@@ -87,7 +87,7 @@ def test_the_state_says_where_the_layer_is(generator):
     ours = layer(FiringRate(0.1), 4, generator)
     emitted, state = ours(draw(generator, 7, 2, 4), dt=DT)
     assert isinstance(state, LayerState)
-    assert torch.equal(state.history, emitted[-1])
+    assert torch.equal(state.history, emitted[-1:])
     assert torch.equal(state.neuron.x, emitted[-1])
 
 

@@ -81,7 +81,7 @@ def test_potentials_of_lif_follow_its_paper(random):
     _, expected = spiking.lif(current, weight, tau_mem=0.02, threshold=1.0, dt=DT, reset="subtract")
     model, rest = LIF(tensor(0.02), tensor(1.0)), torch.zeros(1, NEURONS, dtype=torch.float64)
     population = Population(
-        NeuronStep(LIF), model.coefficients(DT), model.initial_state(1, rest), rest, tensor(current)[:, None]
+        NeuronStep(LIF), model.coefficients(DT), model.initial_state(1, rest), rest[None], tensor(current)[:, None]
     )
     (run,) = adjoint.scan([population], [], record=True)
     np.testing.assert_allclose(run.states.v[:, 0].numpy(), expected, **CLOSE)
@@ -138,7 +138,7 @@ def test_multi_timescale_rate_follows_its_equations(random):
         NeuronStep(MultiTimescaleRate),
         model.coefficients(DT),
         model.initial_state(1, rest),
-        rest,
+        rest[None],
         tensor(current)[:, None],
     )
     (run,) = adjoint.scan([population], [Link(0, 0, tensor(weight))])

@@ -237,6 +237,11 @@ def _checked(network: Network) -> MultiTimescaleRate:
     observation, layer = network.observation, layers[-1]
     if observation is not None and not observation.is_direct():
         raise ValueError("A one-step fit needs neurons that are observed directly, one step per frame.")
+    for connection, soonest in ((layer.inputs, 0), (layer.recurrent, 1)):
+        if connection is not None and connection.lags(network.dt, soonest=soonest) != [soonest]:
+            raise ValueError(
+                "A one-step fit takes connections without delays: leave them out, or train with BPTT or EProp."
+            )
     if neuron.own.value.shape[1:] != (layer.neurons,) or layer.bias is None or layer.bias.value.dim() != 1:
         raise ValueError(
             f"A one-step fit finds filter weights and a bias for each neuron: build the units with `own` of shape "
