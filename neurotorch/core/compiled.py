@@ -1,7 +1,7 @@
 """The vocabulary on scalars, for numba: the same words, so that the text of a step compiles as it stands.
 
-The words that take an option look up the option's class: `transfer` and `carry_over` compile the option's own method,
-`spike` needs no derivative here, because derivatives belong to the torch meaning.
+The words that take an option look up the option's class: `transfer`, `carry_over`, `hold` and `emit` compile the
+option's own method, `spike` needs no derivative here, because derivatives belong to the torch meaning.
 """
 
 from __future__ import annotations
@@ -60,6 +60,18 @@ def teach_numba() -> None:
     def _carry_over(decay: Any, v: Any, spiked: Any, threshold: Any, reset: Any) -> Any:
         carry = numba.njit(reset.instance_class.carry)
         return lambda decay, v, spiked, threshold, reset: carry(reset, decay, v, spiked, threshold)
+
+    @overload(vocabulary.hold)
+    @_unannotated
+    def _hold(r: Any, v: Any, spiked: Any, carried: Any, arriving: Any, refractory: Any) -> Any:
+        hold = numba.njit(refractory.instance_class.hold)
+        return lambda r, v, spiked, carried, arriving, refractory: hold(refractory, r, v, spiked, carried, arriving)
+
+    @overload(vocabulary.emit)
+    @_unannotated
+    def _emit(r: Any, z: Any, refractory: Any) -> Any:
+        emit = numba.njit(refractory.instance_class.emit)
+        return lambda r, z, refractory: emit(refractory, r, z)
 
     # A bank is a tuple of any length; numba unrolls it when each element is spelled out.
     @overload(vocabulary.relax)

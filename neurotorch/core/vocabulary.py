@@ -4,8 +4,8 @@ A step is arithmetic on the fields of NamedTuples and these words. Here is what 
 what is correct; `neurotorch.core.compiled` gives the same words their meaning on scalars under a just-in-time compiler,
 so that one text serves both. A step that leaves the vocabulary still runs, on tensors only.
 
-Two words take an *option*, a small NamedTuple carried in the coefficients that holds its own numbers and equation:
-`spike(x, surrogate)` and `transfer(x, phi)`.
+Some words take an *option*, a small NamedTuple carried in the coefficients that holds its own numbers and equation:
+`spike(x, surrogate)`, `transfer(x, phi)`, `carry_over(..., reset)`, `hold` and `emit`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,18 @@ class Reset(Protocol):
 
     def carry(self, decay: Any, v: Any, spiked: Any, threshold: Any) -> Any:
         """Return the potential carried into the next step, elementwise."""
+        ...
+
+
+class Holding(Protocol):
+    """An option of `hold` and `emit`: what a refractory period does, itself written in the vocabulary."""
+
+    def hold(self, r: Any, v: Any, spiked: Any, carried: Any, arriving: Any) -> tuple[Any, Any]:
+        """Return the potential, and the steps for which it is still held."""
+        ...
+
+    def emit(self, r: Any, z: Any) -> Any:
+        """Return the spikes of neurons that are not held."""
         ...
 
 
@@ -113,6 +125,23 @@ def carry_over(decay: Tensor, v: Tensor, spiked: Tensor, threshold: Tensor, rese
     """Return what a step carries over of the potential `v`, given whether it had `spiked`."""
     carried: Tensor = reset.carry(decay, v, spiked, threshold)
     return carried
+
+
+def hold(
+    r: Any, v: Tensor, spiked: Tensor, carried: Tensor, arriving: Tensor, refractory: Holding
+) -> tuple[Tensor, Any]:
+    """Return the potential after a step, and the steps for which it is still held.
+
+    `v` is the potential before, `carried` what the step carries over of it, `arriving` what arrives; `r` are the steps
+    for which it was held.
+    """
+    return refractory.hold(r, v, spiked, carried, arriving)
+
+
+def emit(r: Any, z: Tensor, refractory: Holding) -> Tensor:
+    """Return the spikes `z` of neurons that are not held, `r` being the steps for which they are."""
+    emitted: Tensor = refractory.emit(r, z)
+    return emitted
 
 
 def relax(bank: tuple[Tensor, ...], x: Tensor, rates: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

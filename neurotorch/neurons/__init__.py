@@ -18,7 +18,7 @@ from neurotorch.neurons.leaky_integrator import LeakyIntegrator
 from neurotorch.neurons.lif import LIF
 from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
 from neurotorch.neurons.qif import QIF
-from neurotorch.neurons.refractory_lif import RefractoryLIF
+from neurotorch.neurons.refractory import NotRefractory, Refractory
 from neurotorch.neurons.reset import ResetBySubtraction, ResetToValue, ResetToZero
 from neurotorch.neurons.saturating_calcium import SaturatingCalcium
 from neurotorch.neurons.surrogate import (
@@ -60,8 +60,9 @@ __all__ = [
     "Linear",
     "MultiTimescaleRate",
     "NeuronModel",
+    "NotRefractory",
     "PowerLaw",
-    "RefractoryLIF",
+    "Refractory",
     "Relu",
     "ResetBySubtraction",
     "ResetToValue",

@@ -7,23 +7,31 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, spike, stop_gradient
+from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, emit, hold, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.refractory import NotRefractory, free, refractory_constant, refractory_option
 from neurotorch.neurons.reset import ResetBySubtraction
 from neurotorch.neurons.surrogate import Triangular
 
 
 class AdaptiveCurrentLIFState(NamedTuple):
-    """`i`: synaptic current; `v`: membrane potential and `a`: adaptation, both before a spike in the same step."""
+    """`i`: synaptic current; `v`: membrane potential and `a`: adaptation, both before a spike in the same step.
+
+    `r`: steps for which the potential is still held; empty without a refractory period.
+    """
 
     i: Any
     v: Any
     a: Any
+    r: Any = ()
 
 
 class AdaptiveCurrentLIFCoefficients(NamedTuple):
-    """`alpha_syn`, `alpha_mem`, `rho`: decays per step; `beta`; `threshold`; the options `reset` and `surrogate`."""
+    """`alpha_syn`, `alpha_mem`, `rho`: decays per step; `beta`; `threshold`; the options.
+
+    These are `reset`, `surrogate` and `refractory`.
+    """
 
     alpha_syn: Any
     alpha_mem: Any
@@ -32,6 +40,7 @@ class AdaptiveCurrentLIFCoefficients(NamedTuple):
     threshold: Any
     reset: Any
     surrogate: Any
+    refractory: Any = NotRefractory()
 
 
 class AdaptiveCurrentLIF(NeuronModel):
@@ -62,6 +71,8 @@ class AdaptiveCurrentLIF(NeuronModel):
         Potential above which a neuron fires that has not fired lately; 1.
     reset
         `ResetBySubtraction()`, `ResetToZero()` or `ResetToValue()`.
+    refractory
+        Absolute refractory period in seconds, see `Refractory`; None for none. No spike depends on it smoothly.
     surrogate
         Stand-in for the derivative of ``H``, in units of the baseline threshold; `Triangular()`.
 
@@ -84,6 +95,7 @@ class AdaptiveCurrentLIF(NeuronModel):
         beta: float | Tensor | Learned | Constant = 0.1,
         threshold: float | Tensor | Learned | Constant = 1.0,
         reset: Reset = ResetBySubtraction(),
+        refractory: float | Tensor | Learned | Constant | None = None,
         surrogate: Surrogate = Triangular(),
     ) -> None:
         super().__init__()
@@ -93,12 +105,14 @@ class AdaptiveCurrentLIF(NeuronModel):
         self.beta = constant("beta", beta)
         self.threshold = constant("threshold", threshold, positive=True)
         self.reset, self.surrogate = reset, surrogate
+        self.refractory = refractory_constant(refractory)
 
     def coefficients(self, dt: float) -> AdaptiveCurrentLIFCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
+        period = refractory_option(self.refractory, dt)
         first, second, third = ((-dt / tau()).exp() for tau in (self.tau_syn, self.tau_mem, self.tau_adaptation))
         return AdaptiveCurrentLIFCoefficients(
-            first, second, third, self.beta(), self.threshold(), self.reset, self.surrogate
+            first, second, third, self.beta(), self.threshold(), self.reset, self.surrogate, period
         )
 
     @classmethod
@@ -116,6 +130,15 @@ class AdaptiveCurrentLIF(NeuronModel):
         baseline = stop_gradient(c.threshold)
         i = c.alpha_syn * state.i + current
         spiked = spike((state.v - c.threshold - c.beta * state.a) / baseline, c.surrogate)
+        spiked = emit(state.r, spiked, c.refractory)
         a = c.rho * state.a + spiked
-        v = carry_over(c.alpha_mem, state.v, stop_gradient(spiked), baseline, c.reset) + i
-        return spike((v - c.threshold - c.beta * a) / baseline, c.surrogate), AdaptiveCurrentLIFState(i=i, v=v, a=a)
+        spiked = stop_gradient(spiked)
+        carried = carry_over(c.alpha_mem, state.v, spiked, baseline, c.reset)
+        v, r = hold(state.r, state.v, spiked, carried, i, c.refractory)
+        z = emit(r, spike((v - c.threshold - c.beta * a) / baseline, c.surrogate), c.refractory)
+        return z, AdaptiveCurrentLIFState(i=i, v=v, a=a, r=r)
+
+    def initial_state(self, batch: int, like: Tensor) -> AdaptiveCurrentLIFState:
+        """Return zeros; `like` ends on the neuron axis."""
+        zeros = like.new_zeros(batch, like.shape[-1])
+        return AdaptiveCurrentLIFState(i=zeros, v=zeros, a=zeros, r=free(self.refractory, zeros))

@@ -7,22 +7,30 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, spike, stop_gradient
+from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, emit, hold, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.refractory import NotRefractory, free, refractory_constant, refractory_option
 from neurotorch.neurons.reset import ResetBySubtraction
 from neurotorch.neurons.surrogate import Triangular
 
 
 class AdaptiveLIFState(NamedTuple):
-    """`v`: membrane potential, before the reset of a spike in the same step; `a`: adaptation, before its spike."""
+    """`v`: membrane potential, before the reset of a spike in the same step; `a`: adaptation, before its spike.
+
+    `r`: steps for which the potential is still held; empty without a refractory period.
+    """
 
     v: Any
     a: Any
+    r: Any = ()
 
 
 class AdaptiveLIFCoefficients(NamedTuple):
-    """`alpha`, `rho`: decays per step; `beta`; `threshold` (baseline); the options `reset` and `surrogate`."""
+    """`alpha`, `rho`: decays per step; `beta`; `threshold` (baseline); the options.
+
+    These are `reset`, `surrogate` and `refractory`.
+    """
 
     alpha: Any
     rho: Any
@@ -30,6 +38,7 @@ class AdaptiveLIFCoefficients(NamedTuple):
     threshold: Any
     reset: Any
     surrogate: Any
+    refractory: Any = NotRefractory()
 
 
 class AdaptiveLIF(NeuronModel):
@@ -58,6 +67,8 @@ class AdaptiveLIF(NeuronModel):
         Potential above which a neuron fires that has not fired lately; 1.
     reset
         `ResetBySubtraction()`, `ResetToZero()` or `ResetToValue()`.
+    refractory
+        Absolute refractory period in seconds, see `Refractory`; None for none. No spike depends on it smoothly.
     surrogate
         Stand-in for the derivative of ``H``, in units of the baseline threshold; `Triangular()`, with which the
         derivative is ``0.3 / threshold * max(0, 1 - |v' - threshold - beta a'| / threshold)``.
@@ -80,6 +91,7 @@ class AdaptiveLIF(NeuronModel):
         beta: float | Tensor | Learned | Constant = 0.1,
         threshold: float | Tensor | Learned | Constant = 1.0,
         reset: Reset = ResetBySubtraction(),
+        refractory: float | Tensor | Learned | Constant | None = None,
         surrogate: Surrogate = Triangular(),
     ) -> None:
         super().__init__()
@@ -88,11 +100,13 @@ class AdaptiveLIF(NeuronModel):
         self.beta = constant("beta", beta)
         self.threshold = constant("threshold", threshold, positive=True)
         self.reset, self.surrogate = reset, surrogate
+        self.refractory = refractory_constant(refractory)
 
     def coefficients(self, dt: float) -> AdaptiveLIFCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
+        period = refractory_option(self.refractory, dt)
         alpha, rho = (-dt / self.tau_mem()).exp(), (-dt / self.tau_adaptation()).exp()
-        return AdaptiveLIFCoefficients(alpha, rho, self.beta(), self.threshold(), self.reset, self.surrogate)
+        return AdaptiveLIFCoefficients(alpha, rho, self.beta(), self.threshold(), self.reset, self.surrogate, period)
 
     @classmethod
     def for_frames(cls, dt: float, neurons: int) -> Self:
@@ -106,6 +120,15 @@ class AdaptiveLIF(NeuronModel):
         c = coefficients
         baseline = stop_gradient(c.threshold)
         spiked = spike((state.v - c.threshold - c.beta * state.a) / baseline, c.surrogate)
+        spiked = emit(state.r, spiked, c.refractory)
         a = c.rho * state.a + spiked
-        v = carry_over(c.alpha, state.v, stop_gradient(spiked), baseline, c.reset) + current
-        return spike((v - c.threshold - c.beta * a) / baseline, c.surrogate), AdaptiveLIFState(v=v, a=a)
+        spiked = stop_gradient(spiked)
+        carried = carry_over(c.alpha, state.v, spiked, baseline, c.reset)
+        v, r = hold(state.r, state.v, spiked, carried, current, c.refractory)
+        z = emit(r, spike((v - c.threshold - c.beta * a) / baseline, c.surrogate), c.refractory)
+        return z, AdaptiveLIFState(v=v, a=a, r=r)
+
+    def initial_state(self, batch: int, like: Tensor) -> AdaptiveLIFState:
+        """Return zeros; `like` ends on the neuron axis."""
+        zeros = like.new_zeros(batch, like.shape[-1])
+        return AdaptiveLIFState(v=zeros, a=zeros, r=free(self.refractory, zeros))

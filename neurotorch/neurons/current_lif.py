@@ -7,28 +7,37 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, spike, stop_gradient
+from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, emit, hold, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.refractory import NotRefractory, free, refractory_constant, refractory_option
 from neurotorch.neurons.reset import ResetBySubtraction
 from neurotorch.neurons.surrogate import FastSigmoid
 
 
 class CurrentLIFState(NamedTuple):
-    """`i`: synaptic current; `v`: membrane potential, before the reset of a spike in the same step."""
+    """`i`: synaptic current; `v`: membrane potential, before the reset of a spike in the same step.
+
+    `r`: steps for which the potential is still held; empty without a refractory period.
+    """
 
     i: Any
     v: Any
+    r: Any = ()
 
 
 class CurrentLIFCoefficients(NamedTuple):
-    """`alpha_syn`, `alpha_mem`: decays per step; `threshold`; the options `reset` and `surrogate`."""
+    """`alpha_syn`, `alpha_mem`: decays per step; `threshold`; the options.
+
+    These are `reset`, `surrogate` and `refractory`.
+    """
 
     alpha_syn: Any
     alpha_mem: Any
     threshold: Any
     reset: Any
     surrogate: Any
+    refractory: Any = NotRefractory()
 
 
 class CurrentLIF(NeuronModel):
@@ -51,7 +60,9 @@ class CurrentLIF(NeuronModel):
     threshold
         Potential above which a spike is emitted; 1.
     reset
-        `ResetBySubtraction()` or `ResetToZero()`.
+        `ResetBySubtraction()`, `ResetToZero()` or `ResetToValue()`.
+    refractory
+        Absolute refractory period in seconds, see `Refractory`; None for none. No spike depends on it smoothly.
     surrogate
         Stand-in for the derivative of ``H``.
 
@@ -72,6 +83,7 @@ class CurrentLIF(NeuronModel):
         *,
         threshold: float | Tensor | Learned | Constant = 1.0,
         reset: Reset = ResetBySubtraction(),
+        refractory: float | Tensor | Learned | Constant | None = None,
         surrogate: Surrogate = FastSigmoid(),
     ) -> None:
         super().__init__()
@@ -79,11 +91,13 @@ class CurrentLIF(NeuronModel):
         self.tau_mem = constant("tau_mem", tau_mem, positive=True)
         self.threshold = constant("threshold", threshold, positive=True)
         self.reset, self.surrogate = reset, surrogate
+        self.refractory = refractory_constant(refractory)
 
     def coefficients(self, dt: float) -> CurrentLIFCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
+        period = refractory_option(self.refractory, dt)
         alpha_syn, alpha_mem = (-dt / self.tau_syn()).exp(), (-dt / self.tau_mem()).exp()
-        return CurrentLIFCoefficients(alpha_syn, alpha_mem, self.threshold(), self.reset, self.surrogate)
+        return CurrentLIFCoefficients(alpha_syn, alpha_mem, self.threshold(), self.reset, self.surrogate, period)
 
     @classmethod
     def for_frames(cls, dt: float, neurons: int) -> Self:
@@ -95,6 +109,13 @@ class CurrentLIF(NeuronModel):
         """Return the spikes and the state after one step."""
         c = coefficients
         i = c.alpha_syn * state.i + current
-        spiked = stop_gradient(spike(state.v - c.threshold, c.surrogate))
-        v = carry_over(c.alpha_mem, state.v, spiked, stop_gradient(c.threshold), c.reset) + i
-        return spike(v - c.threshold, c.surrogate), CurrentLIFState(i=i, v=v)
+        spiked = emit(state.r, stop_gradient(spike(state.v - c.threshold, c.surrogate)), c.refractory)
+        carried = carry_over(c.alpha_mem, state.v, spiked, stop_gradient(c.threshold), c.reset)
+        v, r = hold(state.r, state.v, spiked, carried, i, c.refractory)
+        z = emit(r, spike(v - c.threshold, c.surrogate), c.refractory)
+        return z, CurrentLIFState(i=i, v=v, r=r)
+
+    def initial_state(self, batch: int, like: Tensor) -> CurrentLIFState:
+        """Return zeros; `like` ends on the neuron axis."""
+        zeros = like.new_zeros(batch, like.shape[-1])
+        return CurrentLIFState(i=zeros, v=zeros, r=free(self.refractory, zeros))

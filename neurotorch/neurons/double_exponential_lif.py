@@ -7,23 +7,31 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, spike, stop_gradient
+from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, emit, hold, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.refractory import NotRefractory, free, refractory_constant, refractory_option
 from neurotorch.neurons.reset import ResetBySubtraction
 from neurotorch.neurons.surrogate import FastSigmoid
 
 
 class DoubleExponentialLIFState(NamedTuple):
-    """`rise`, `i`: stages of the synaptic current; `v`: potential, before the reset of a spike in the same step."""
+    """`rise`, `i`: stages of the synaptic current; `v`: potential, before the reset of a spike in the same step.
+
+    `r`: steps for which the potential is still held; empty without a refractory period.
+    """
 
     rise: Any
     i: Any
     v: Any
+    r: Any = ()
 
 
 class DoubleExponentialLIFCoefficients(NamedTuple):
-    """`alpha_rise`, `alpha_syn`, `alpha_mem`: decays per step; `threshold`; the options `reset` and `surrogate`."""
+    """`alpha_rise`, `alpha_syn`, `alpha_mem`: decays per step; `threshold`; the options.
+
+    These are `reset`, `surrogate` and `refractory`.
+    """
 
     alpha_rise: Any
     alpha_syn: Any
@@ -31,6 +39,7 @@ class DoubleExponentialLIFCoefficients(NamedTuple):
     threshold: Any
     reset: Any
     surrogate: Any
+    refractory: Any = NotRefractory()
 
 
 class DoubleExponentialLIF(NeuronModel):
@@ -61,6 +70,8 @@ class DoubleExponentialLIF(NeuronModel):
         Potential above which a spike is emitted; 1.
     reset
         `ResetBySubtraction()`, `ResetToZero()` or `ResetToValue()`.
+    refractory
+        Absolute refractory period in seconds, see `Refractory`; None for none. No spike depends on it smoothly.
     surrogate
         Stand-in for the derivative of ``H``.
 
@@ -81,6 +92,7 @@ class DoubleExponentialLIF(NeuronModel):
         tau_mem: float | Tensor | Learned | Constant = 0.02,
         threshold: float | Tensor | Learned | Constant = 1.0,
         reset: Reset = ResetBySubtraction(),
+        refractory: float | Tensor | Learned | Constant | None = None,
         surrogate: Surrogate = FastSigmoid(),
     ) -> None:
         super().__init__()
@@ -89,11 +101,15 @@ class DoubleExponentialLIF(NeuronModel):
         self.tau_mem = constant("tau_mem", tau_mem, positive=True)
         self.threshold = constant("threshold", threshold, positive=True)
         self.reset, self.surrogate = reset, surrogate
+        self.refractory = refractory_constant(refractory)
 
     def coefficients(self, dt: float) -> DoubleExponentialLIFCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
+        period = refractory_option(self.refractory, dt)
         first, second, third = ((-dt / tau()).exp() for tau in (self.tau_rise, self.tau_syn, self.tau_mem))
-        return DoubleExponentialLIFCoefficients(first, second, third, self.threshold(), self.reset, self.surrogate)
+        return DoubleExponentialLIFCoefficients(
+            first, second, third, self.threshold(), self.reset, self.surrogate, period
+        )
 
     @classmethod
     def for_frames(cls, dt: float, neurons: int) -> Self:
@@ -109,6 +125,13 @@ class DoubleExponentialLIF(NeuronModel):
         c = coefficients
         rise = c.alpha_rise * state.rise + current
         i = c.alpha_syn * state.i + (1 - c.alpha_rise) * rise
-        spiked = stop_gradient(spike(state.v - c.threshold, c.surrogate))
-        v = carry_over(c.alpha_mem, state.v, spiked, stop_gradient(c.threshold), c.reset) + i
-        return spike(v - c.threshold, c.surrogate), DoubleExponentialLIFState(rise=rise, i=i, v=v)
+        spiked = emit(state.r, stop_gradient(spike(state.v - c.threshold, c.surrogate)), c.refractory)
+        carried = carry_over(c.alpha_mem, state.v, spiked, stop_gradient(c.threshold), c.reset)
+        v, r = hold(state.r, state.v, spiked, carried, i, c.refractory)
+        z = emit(r, spike(v - c.threshold, c.surrogate), c.refractory)
+        return z, DoubleExponentialLIFState(rise=rise, i=i, v=v, r=r)
+
+    def initial_state(self, batch: int, like: Tensor) -> DoubleExponentialLIFState:
+        """Return zeros; `like` ends on the neuron axis."""
+        zeros = like.new_zeros(batch, like.shape[-1])
+        return DoubleExponentialLIFState(rise=zeros, i=zeros, v=zeros, r=free(self.refractory, zeros))

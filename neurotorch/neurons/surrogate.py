@@ -9,7 +9,7 @@ from neurotorch.core.vocabulary import exp, relu, sigmoid, where
 
 
 class FastSigmoid(NamedTuple):
-    r"""``dz/dx = 1 / (1 + slope |x|)^2``.
+    r"""``dz/dx = dampening / (1 + slope |x|)^2``.
 
     `slope` is in units of one over the potential. Zenke & Ganguli 2018, doi:10.1162/neco_a_01086, equation 5 in the
     form normalised to 1 at the threshold. Their learning rule is called SuperSpike, and elsewhere so is this
@@ -17,10 +17,11 @@ class FastSigmoid(NamedTuple):
     """
 
     slope: float = 10.0
+    dampening: float = 1.0
 
     def derivative(self, x: Any) -> Any:
         """Return the derivative at the distance `x` from the threshold."""
-        return 1 / (1 + self.slope * abs(x)) ** 2
+        return self.dampening / (1 + self.slope * abs(x)) ** 2
 
 
 class Triangular(NamedTuple):
@@ -54,17 +55,18 @@ class Arctangent(NamedTuple):
 
 
 class SigmoidSurrogate(NamedTuple):
-    r"""``dz/dx = slope s (1 - s)``, ``s = sigmoid(slope x)``: the exact derivative of a sigmoid of that slope.
+    r"""``dz/dx = dampening slope s (1 - s)``, ``s = sigmoid(slope x)``.
 
-    Its height is ``slope / 4``. Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595, among those it compares.
+    With ``dampening = 1`` it is the exact derivative of a sigmoid of that slope, ``slope / 4`` high. Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595, among those it compares.
     """
 
     slope: float = 4.0
+    dampening: float = 1.0
 
     def derivative(self, x: Any) -> Any:
         """Return the derivative at the distance `x` from the threshold."""
         s = sigmoid(self.slope * x)
-        return self.slope * s * (1 - s)
+        return self.dampening * self.slope * s * (1 - s)
 
 
 class Gaussian(NamedTuple):

@@ -53,6 +53,7 @@ def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
 
     Of an option with few alternatives a model gets all; of many they are dealt out, so that each meets some model. An
     option that a model has with numbers of its own (a surrogate in mV) has no alternatives: those would need them too.
+    What a model does without by default (None) it gets from `OPTIONAL`.
     """
     found: dict[str, Factory] = {}
     dealt: Counter[str] = Counter()
@@ -61,6 +62,8 @@ def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
         found[model.__name__] = model
         for name in inspect.signature(model).parameters:
             option = getattr(default, name)
+            if option is None:
+                found[f"{model.__name__}-{name}"] = functools.partial(model, **{name: OPTIONAL[name]})
             if isinstance(option, tuple) and hasattr(option, "_fields") and option == type(option)():
                 others, kind = alternatives(option), type(option).__module__
                 for other in (others[(dealt[kind] + k) % len(others)] for k in range(min(FEW, len(others)))):
@@ -70,6 +73,7 @@ def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
 
 
 FEW = 2
+OPTIONAL = {"refractory": 0.003}
 MODELS = discover()
 VARIANTS = variants(MODELS)
 

@@ -1,63 +1,17 @@
-"""Networks, a model and a loss that the tests of local rules share."""
+"""Networks and a loss that the tests of local rules share."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from neurotorch.connections import Connection, Dale
-from neurotorch.core.vocabulary import spike, stop_gradient
 from neurotorch.data import Batch
 from neurotorch.network import Layer, Network
-from neurotorch.neurons import LIF, CurrentLIF, LeakyIntegrator, NeuronModel, Triangular, learned
-from neurotorch.neurons.constant import constant
+from neurotorch.neurons import LIF, CurrentLIF, LeakyIntegrator, learned
 
 DOUBLE = torch.float64
 DT = 0.001
-
-
-class AdaptiveLIFState(NamedTuple):
-    """`v`: potential; `a`: adaptation; both before the spike of the step is subtracted or added."""
-
-    v: Any
-    a: Any
-
-
-class AdaptiveLIFCoefficients(NamedTuple):
-    """`alpha`, `rho`: decays; `beta`; `threshold`; `surrogate`."""
-
-    alpha: Any
-    rho: Any
-    beta: Any
-    threshold: Any
-    surrogate: Any
-
-
-class AdaptiveLIF(NeuronModel):
-    """The adaptive neuron of Bellec et al. 2020, in a dozen lines: nothing else knows of it."""
-
-    State = AdaptiveLIFState
-    Coefficients = AdaptiveLIFCoefficients
-    emits = "spikes"
-
-    def __init__(self, alpha=0.9, rho=0.97, *, beta=0.3, threshold=1.0, gamma=0.3):
-        super().__init__()
-        self.alpha, self.rho, self.beta = constant("alpha", alpha), constant("rho", rho), constant("beta", beta)
-        self.threshold, self.gamma = constant("threshold", threshold), gamma
-
-    def coefficients(self, dt):
-        threshold = float(self.threshold.value)
-        surrogate = Triangular(1 / threshold, self.gamma / threshold)
-        return AdaptiveLIFCoefficients(self.alpha(), self.rho(), self.beta(), self.threshold(), surrogate)
-
-    @staticmethod
-    def step(coefficients, state, current):
-        c = coefficients
-        z = spike(state.v - c.threshold - c.beta * state.a, c.surrogate)
-        a = c.rho * state.a + z
-        v = c.alpha * state.v - stop_gradient(c.threshold * z) + current
-        return spike(v - c.threshold - c.beta * a, c.surrogate), AdaptiveLIFState(v=v, a=a)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """E-prop against numpy written from the paper, its updates within a window, what is below the top layer, bad input."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -20,13 +22,21 @@ from neurotorch.learning import (
 )
 from neurotorch.learning import eprop as eprop_module
 from neurotorch.network import Layer, Network, Observation
-from neurotorch.neurons import LIF, FiringRate, LeakyIntegrator, NeuronModel, Tanh, Triangular, WilsonCowan, learned
+from neurotorch.neurons import (
+    LIF,
+    AdaptiveLIF,
+    FiringRate,
+    LeakyIntegrator,
+    NeuronModel,
+    Tanh,
+    Triangular,
+    WilsonCowan,
+    learned,
+)
 from neurotorch.training import Callback, Checkpoint, Curriculum, Trainer
 from tests.learning.eprop_networks import (
     DOUBLE,
     DT,
-    AdaptiveLIF,
-    AdaptiveLIFState,
     HalfSquares,
     deep_batch,
     deep_network,
@@ -56,7 +66,8 @@ class Task:
             return torch.tensor(value, dtype=DOUBLE)
 
         if self.beta:
-            model = AdaptiveLIF(number(ALPHA), number(RHO), beta=number(self.beta), threshold=number(THRESHOLD))
+            taus = number(-DT / np.log(ALPHA)), number(-DT / np.log(RHO))
+            model = AdaptiveLIF(*taus, beta=number(self.beta), threshold=number(THRESHOLD))
         else:
             surrogate = Triangular(1 / THRESHOLD, 0.3 / THRESHOLD)
             model = LIF(number(-DT / np.log(ALPHA)), number(THRESHOLD), surrogate=surrogate)
@@ -464,20 +475,25 @@ def test_a_network_whose_readout_is_frozen_learns_a_pattern(options, generator):
     assert loss < 0.2 * float(batch.target.var())
 
 
+class MixingState(NamedTuple):
+    v: Any
+    a: Any
+
+
 class Mixing(NeuronModel):
     """Breaks the contract: each neuron sees its neighbour."""
 
-    State = AdaptiveLIFState
-    Coefficients = AdaptiveLIFState
+    State = MixingState
+    Coefficients = MixingState
     emits = "rates"
 
     def coefficients(self, dt):
-        return AdaptiveLIFState(torch.tensor(0.5), torch.tensor(0.5))
+        return MixingState(torch.tensor(0.5), torch.tensor(0.5))
 
     @staticmethod
     def step(coefficients, state, current):
         v = coefficients.v * state.v + current + 0.01 * state.a.roll(1, -1)
-        return v, AdaptiveLIFState(v=v, a=current)
+        return v, MixingState(v=v, a=current)
 
 
 class NoSum:

@@ -24,7 +24,7 @@ def test_a_trajectory_holds_what_was_asked_for_and_nothing_else(generator):
     assert everything.observed.shape == (7, 2, 3)
     assert {name: tuple(x.shape) for name, x in everything.emitted.items()} == {"a": (7, 2, 4), "b": (7, 2, 3)}
     assert {name: tuple(x.shape) for name, x in everything.currents.items()} == {"a": (7, 2, 4), "b": (7, 2, 3)}
-    assert {name: tuple(state._fields) for name, state in everything.states.items()} == {"a": ("x",), "b": ("v",)}
+    assert {name: tuple(state._fields) for name, state in everything.states.items()} == {"a": ("x",), "b": ("v", "r")}
     for quantity in ("observed", "emitted", "states", "currents"):
         alone = simulate(ours, signal, record=(quantity,))
         held = [

@@ -17,7 +17,6 @@ from neurotorch.neurons import (
     DoubleExponentialLIF,
     Izhikevich,
     PowerLaw,
-    RefractoryLIF,
     ResetToZero,
 )
 from tests.neurons.test_closed_forms import d, run
@@ -91,7 +90,7 @@ def test_a_quadratic_neuron_rests_at_minus_the_root_of_inhibition():
 def test_the_refractory_period_adds_to_every_interval(held):
     tau, dt, current = 0.02, 0.001, 0.1
     free = np.diff(times_of(LIF(d(tau), reset=ResetToZero()), current, dt, 1.0))
-    late = np.diff(times_of(RefractoryLIF(d(tau), refractory=d(held * dt)), current, dt, 1.0))
+    late = np.diff(times_of(LIF(d(tau), reset=ResetToZero(), refractory=d(held * dt)), current, dt, 1.0))
     np.testing.assert_allclose(late, free[0] + held * dt, rtol=1e-9)
 
 
@@ -101,11 +100,28 @@ def test_a_period_of_one_step_drops_the_next_input_and_none_is_the_lif_neuron(ra
     for current in signal:
         v = (alpha * v + current) * (v <= 1)
         expected.append(v > 1)
-    dropped, _, _ = run(RefractoryLIF(d(0.02), refractory=d(dt)), signal, dt)
+    dropped, _, _ = run(LIF(d(0.02), reset=ResetToZero(), refractory=d(dt)), signal, dt)
     np.testing.assert_array_equal(dropped, expected)
-    free, _, _ = run(RefractoryLIF(d(0.02), refractory=d(0.4 * dt)), signal, dt)
+    free, _, _ = run(LIF(d(0.02), reset=ResetToZero(), refractory=d(0.4 * dt)), signal, dt)
     np.testing.assert_array_equal(free, run(LIF(d(0.02), reset=ResetToZero()), signal, dt)[0])
     assert free.sum() > dropped.sum() > 10
+
+
+def test_a_held_potential_that_is_still_above_threshold_is_no_further_spike():
+    # after a strong input the potential is above threshold even when that has been taken off once
+    emitted, _, _ = run(LIF(d(0.02), refractory=d(0.003)), [5.0, *[0.0] * 11], 0.001)
+    assert np.flatnonzero(emitted).tolist() == [0, 4, 8]
+
+
+def test_a_synaptic_current_goes_on_while_the_potential_is_held():
+    model = CurrentLIF(d(0.005), d(0.02), refractory=d(0.004))
+    emitted, _, states = run(model, [1.5, *[0.0] * 5], 0.001)
+    decay, alpha = math.exp(-0.2), math.exp(-0.05)
+    assert np.flatnonzero(emitted).tolist() == [0]
+    assert [state.i.item() for state in states] == pytest.approx([1.5 * decay**n for n in range(6)], rel=1e-12)
+    held = alpha * 1.5 - 1
+    expected = [1.5, *[held] * 4, alpha * held + 1.5 * decay**5]
+    assert [state.v.item() for state in states] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_short_rise_is_the_current_based_neuron_and_the_charge_stays(random):

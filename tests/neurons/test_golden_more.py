@@ -7,11 +7,13 @@ from scipy.signal import lfilter
 
 from neurotorch.core.trees import leaves
 from neurotorch.neurons import (
+    LIF,
     QIF,
     AdaptiveCurrentLIF,
     AdaptiveLIF,
     AdEx,
     CurrentIntegrator,
+    CurrentLIF,
     CurrentRate,
     DoubleExponentialCalcium,
     DoubleExponentialLIF,
@@ -20,7 +22,8 @@ from neurotorch.neurons import (
     Izhikevich,
     Linear,
     PowerLaw,
-    RefractoryLIF,
+    ResetBySubtraction,
+    ResetToZero,
     SaturatingCalcium,
     Tanh,
 )
@@ -116,20 +119,40 @@ def test_adex_in_mv_and_na_follows_its_paper_in_volt_and_ampere(random):
     np.testing.assert_allclose(found_w, 1e9 * w, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(("dt", "late"), [(1e-4, 0.0), (5e-5, 5e-5), (1e-6, 8e-5)])
+def test_the_held_exponent_of_adex_makes_its_first_spike_late_by_what_the_docstring_says(dt, late):
+    current = np.full((round(0.0034 / dt), 1), 3.0)
+    paper, _, _ = spiking.adex(1e-9 * current, np.zeros((1, 1)), dt=dt)
+    found, _ = states_of(AdEx().double(), current, dt)
+    first, ours = (int(np.flatnonzero(spikes)[0]) for spikes in (paper[:, 0], found[:, 0] > 20))
+    assert dt * (ours - first) == pytest.approx(late, abs=1e-6)
+
+
 def test_the_defaults_of_adex_are_the_constants_of_its_paper():
     units = {"capacitance": 1e9, "b": 1e9, "g_leak": 1e6, "a": 1e6, "tau_w": 1}
     for name, value in spiking.ADEX.items():
         assert getattr(AdEx(), name).value.item() == pytest.approx(units.get(name, 1e3) * value, rel=1e-6)  # float32
 
 
+SYNAPSE, ADAPTATION = {"tau_syn": spread(0.003, 0.008)}, {"tau_adaptation": spread(0.03, 0.2), "beta": spread(0.1, 0.5)}
+REFRACTORY = {
+    LIF: {},
+    CurrentLIF: SYNAPSE,
+    AdaptiveLIF: ADAPTATION,
+    AdaptiveCurrentLIF: SYNAPSE | ADAPTATION,
+}
+
+
 @pytest.mark.parametrize("held", [1, 2, 5])
-def test_refractory_lif_follows_its_book(held, random):
+@pytest.mark.parametrize(("reset", "option"), [("zero", ResetToZero()), ("subtract", ResetBySubtraction())])
+@pytest.mark.parametrize(("model", "more"), REFRACTORY.items(), ids=lambda value: getattr(value, "__name__", "with"))
+def test_a_refractory_neuron_follows_its_book(model, more, reset, option, held, random):
     current, weight = random.uniform(0, 0.4, (STEPS, NEURONS)), random.normal(0, 0.3, (NEURONS, NEURONS))
-    constants = {"tau_mem": spread(0.01, 0.03), "threshold": spread(0.8, 1.2)}
-    expected, _ = spiking.refractory_lif(current, weight, **constants, held=held, dt=DT)
+    constants = {"tau_mem": spread(0.01, 0.03), "threshold": spread(0.8, 1.2), **more}
+    expected, _ = spiking.refractory_lif(current, weight, **constants, held=held, dt=DT, reset=reset)
     lively(expected)
-    model = RefractoryLIF(**given(constants), refractory=tensor(held * DT))
-    np.testing.assert_array_equal(emitted_by(model, current, weight), expected)
+    ours = model(**given(constants), reset=option, refractory=tensor(held * DT))
+    np.testing.assert_array_equal(emitted_by(ours, current, weight), expected)
 
 
 def test_double_exponential_lif_is_the_sum_of_its_kernel_over_the_past(random):

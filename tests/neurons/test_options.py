@@ -35,6 +35,7 @@ GRID = np.linspace(-3, 3, 61)
     [
         (FastSigmoid(), lambda x: 1 / (1 + 10 * np.abs(x)) ** 2),
         (FastSigmoid(25.0), lambda x: 1 / (1 + 25 * np.abs(x)) ** 2),
+        (FastSigmoid(2.0, 0.4), lambda x: 0.4 / (1 + 2 * np.abs(x)) ** 2),
         (Triangular(), lambda x: 0.3 * np.maximum(0, 1 - np.abs(x))),
         (Triangular(slope=0.5, dampening=0.15), lambda x: 0.15 * np.maximum(0, 1 - np.abs(x) / 2)),
         (SuperSpike(100.0), lambda x: (1 + np.abs(100 * x)) ** -2.0),
@@ -42,6 +43,7 @@ GRID = np.linspace(-3, 3, 61)
         (Arctangent(2.0, 0.3), lambda x: 0.3 / (1 + 4 * x**2)),
         (SigmoidSurrogate(), lambda x: 4 * np.exp(4 * x) / (1 + np.exp(4 * x)) ** 2),
         (SigmoidSurrogate(1.5), lambda x: 1.5 * np.exp(1.5 * x) / (1 + np.exp(1.5 * x)) ** 2),
+        (SigmoidSurrogate(3.0, 0.5), lambda x: 1.5 * np.exp(3 * x) / (1 + np.exp(3 * x)) ** 2),
         (Gaussian(), lambda x: 0.5 * np.exp(-2 * x**2)),
         (Gaussian(0.25, 0.8), lambda x: 0.8 * np.exp(-8 * x**2)),
         (Boxcar(), lambda x: 1.0 * (np.abs(x) < 0.5)),

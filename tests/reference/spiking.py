@@ -134,19 +134,28 @@ def adex(current, weight, *, dt, **constants):
     return spikes, potentials, adaptation
 
 
-def refractory_lif(current, weight, *, tau_mem, threshold, held, dt):
-    """Return spikes and potentials of leaky integrate-and-fire neurons at zero for `held` steps after each spike.
+def refractory_lif(
+    current, weight, *, tau_mem, threshold, held, dt, reset="zero", tau_syn=None, tau_adaptation=None, beta=0.0
+):
+    """Return spikes and potentials of integrate-and-fire neurons held for `held` steps after each spike.
 
-    Gerstner et al. 2014, Neuronal Dynamics, section 1.3: the dynamics are interrupted during the absolute refractory
-    time and start again from the reset potential. Written with the times of the last spikes.
+    Gerstner et al. 2014, Neuronal Dynamics, section 1.3: the dynamics of the potential are interrupted during the
+    absolute refractory time and start again from where the reset put it; synaptic current and threshold go on. Written
+    with the times of the last spikes.
     """
     steps, neurons = current.shape
     alpha = np.exp(-dt / np.asarray(tau_mem, dtype=float))
+    gamma = 0.0 if tau_syn is None else np.exp(-dt / np.asarray(tau_syn, dtype=float))
+    rho = 0.0 if tau_adaptation is None else np.exp(-dt / np.asarray(tau_adaptation, dtype=float))
     spikes, potentials = np.zeros((steps, neurons)), np.zeros((steps, neurons))
-    v, z, last = np.zeros(neurons), np.zeros(neurons), np.full(neurons, -np.inf)
+    v, z, syn, a, last = *(np.zeros(neurons) for _ in range(4)), np.full(neurons, -np.inf)
     for t in range(steps):
-        v = np.where(t - last <= held, 0.0, alpha * np.where(t - last == 1, 0.0, v) + weight @ z + current[t])
-        z = np.where(v > threshold, 1.0, 0.0)
+        syn = gamma * syn + weight @ z + current[t]
+        a = rho * a + z
+        left = {"zero": np.where(z == 1, 0.0, alpha * v), "subtract": alpha * v - threshold * z}[reset]
+        age = t - last
+        v = np.where(age > held, left + syn, np.where(age == 1, left, v))
+        z = np.where((age > held) & (v > threshold + beta * a), 1.0, 0.0)
         last = np.where(z == 1, t, last)
         spikes[t], potentials[t] = z, v
     return spikes, potentials
