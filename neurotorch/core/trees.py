@@ -34,3 +34,11 @@ def _take(tree: Any, tensors: Iterator[Tensor]) -> Any:
         branches = [_take(branch, tensors) for branch in tree]
         return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
     return tree
+
+
+def combine(function: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    """Return `function` of every pair of leaves of two trees of one form; symbols that stand for tensors are leaves."""
+    if not isinstance(one, tuple):
+        return function(one, other)
+    branches = [combine(function, *pair) for pair in zip(one, other, strict=True)]
+    return type(one)(*branches) if hasattr(one, "_fields") else tuple(branches)

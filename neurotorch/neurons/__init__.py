@@ -16,6 +16,8 @@ from neurotorch.neurons.firing_rate import FiringRate
 from neurotorch.neurons.izhikevich import IZHIKEVICH_TYPES, Izhikevich
 from neurotorch.neurons.leaky_integrator import LeakyIntegrator
 from neurotorch.neurons.lif import LIF
+from neurotorch.neurons.mixed_rate import MixedRate
+from neurotorch.neurons.mixed_spiking import MixedSpiking
 from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
 from neurotorch.neurons.qif import QIF
 from neurotorch.neurons.refractory import NotRefractory, Refractory
@@ -58,6 +60,8 @@ __all__ = [
     "LeakyIntegrator",
     "Learned",
     "Linear",
+    "MixedRate",
+    "MixedSpiking",
     "MultiTimescaleRate",
     "NeuronModel",
     "NotRefractory",

@@ -50,8 +50,8 @@ class AdEx(NeuronModel):
         z  = H(v' - peak)
 
     The exponent is held at 8, so that no number overflows. In steps of 0.1 ms the paper's neuron and this one, with the
-    constants below, cross the peak in the same step; in finer ones this one is late: measured under 0.7 to 3 nA, by 0.05
-    ms in steps of 0.05 ms, by 0.08 ms in steps of 0.001 ms.
+    constants below, cross the peak in the same step; in finer ones this one is late, measured under 0.7 to 3 nA: by
+    0.05 ms in steps of 0.05 ms, by 0.08 ms in steps of 0.001 ms.
 
     Parameters
     ----------

@@ -57,7 +57,8 @@ class Arctangent(NamedTuple):
 class SigmoidSurrogate(NamedTuple):
     r"""``dz/dx = dampening slope s (1 - s)``, ``s = sigmoid(slope x)``.
 
-    With ``dampening = 1`` it is the exact derivative of a sigmoid of that slope, ``slope / 4`` high. Neftci, Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595, among those it compares.
+    With ``dampening = 1`` it is the exact derivative of a sigmoid of that slope, ``slope / 4`` high. Neftci,
+    Mostafa & Zenke 2019, doi:10.1109/MSP.2019.2931595, among those it compares.
     """
 
     slope: float = 4.0

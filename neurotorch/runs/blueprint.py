@@ -16,7 +16,7 @@ from neurotorch.core.checks import check_count, check_fraction, check_positive, 
 from neurotorch.core.seeds import torch_generator
 from neurotorch.data import Recording
 from neurotorch.network import Layer, Network, Observation
-from neurotorch.neurons import Calcium, MultiTimescaleRate, NeuronModel, learned
+from neurotorch.neurons import Calcium, MixedRate, MixedSpiking, MultiTimescaleRate, NeuronModel, learned
 
 LAYER = "population"
 MARGIN = 0.1
@@ -143,9 +143,13 @@ class Blueprint:
 
 
 def neuron_names() -> dict[str, type[NeuronModel]]:
-    """Return every neuron model of the library by its name on the command line, such as ``"wilson-cowan"``."""
+    """Return every neuron model of the library by its name on the command line, such as ``"wilson-cowan"``.
+
+    Populations of several models are not among them: a name does not say which.
+    """
     models = [value for name in neurons.__all__ if isinstance(value := getattr(neurons, name), type)]
     found = [model for model in models if issubclass(model, NeuronModel) and model is not NeuronModel]
+    found = [model for model in found if not issubclass(model, (MixedRate, MixedSpiking))]
     return {name_of(model): model for model in found}
 
 

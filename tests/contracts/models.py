@@ -18,6 +18,7 @@ from torch import Tensor
 from neurotorch import neurons
 from neurotorch.core.trees import leaves, transform
 from neurotorch.neurons import Constant, NeuronModel, learned
+from tests.contracts.composed import CASES as COMPOSED
 
 Factory = Callable[..., NeuronModel]
 DOUBLE = torch.float64
@@ -32,9 +33,14 @@ def discover() -> list[type[NeuronModel]]:
     return sorted((c for c in classes if issubclass(c, NeuronModel) and c is not NeuronModel), key=lambda c: c.__name__)
 
 
+def is_composed(model: type[NeuronModel]) -> bool:
+    """Return whether a model is built from others, which its constructor must be given."""
+    return any(p.default is inspect.Parameter.empty for p in inspect.signature(model).parameters.values())
+
+
 def constants(model: NeuronModel) -> dict[str, Constant]:
-    """Return the constants of a model by name."""
-    return {name: child for name, child in model.named_children() if isinstance(child, Constant)}
+    """Return the constants of a model by name, of one that is composed by address."""
+    return {name: child for name, child in model.named_modules() if isinstance(child, Constant)}
 
 
 def alternatives(option: Any) -> list[Any]:
@@ -74,8 +80,10 @@ def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
 
 FEW = 2
 OPTIONAL = {"refractory": 0.003}
-MODELS = discover()
-VARIANTS = variants(MODELS)
+ALL = discover()
+MODELS = [model for model in ALL if not is_composed(model)]
+SIMPLE = variants(MODELS)
+VARIANTS = SIMPLE | COMPOSED
 
 
 def time_step(model: NeuronModel) -> float:

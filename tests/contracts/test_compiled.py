@@ -1,4 +1,7 @@
-"""The one text of a step: compiled on scalars it does what it does on tensors."""
+"""The one text of a step: compiled on scalars it does what it does on tensors.
+
+A composed model is left out: its step is those of its parts, each of which is here.
+"""
 
 import numba
 import pytest
@@ -6,7 +9,7 @@ import torch
 
 from neurotorch.core.compiled import compile_step
 from neurotorch.core.trees import leaves, rebuild
-from tests.contracts.models import DOUBLE, VARIANTS, Situation
+from tests.contracts.models import DOUBLE, SIMPLE, Situation
 
 # libm and the vectorised functions of torch differ by an ulp; a handful of operations on numbers of order ten follow.
 ROUNDING = {"rtol": 1e-13, "atol": 1e-14}
@@ -34,13 +37,13 @@ def compare(function, arguments, like):
             torch.testing.assert_close(torch.tensor(found, dtype=DOUBLE), torch.stack(wanted), **ROUNDING)
 
 
-@pytest.mark.parametrize("factory", VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.mark.parametrize("factory", SIMPLE.values(), ids=SIMPLE.keys())
 def test_a_compiled_step_equals_the_torch_step(factory, generator):
     situation = Situation(factory, generator, batch=6, count=7)
     compare(situation.step, (situation.coefficients, situation.state, situation.current), situation.current)
 
 
-FORCED = {name: factory for name, factory in VARIANTS.items() if factory().force is not None}
+FORCED = {name: factory for name, factory in SIMPLE.items() if factory().force is not None}
 
 
 @pytest.mark.parametrize("factory", FORCED.values(), ids=FORCED.keys())
@@ -51,7 +54,7 @@ def test_a_compiled_force_equals_the_torch_force(factory, generator):
 
 
 def test_a_step_that_leaves_the_vocabulary_says_so_when_compiled(generator):
-    situation = Situation(next(iter(VARIANTS.values())), generator)
+    situation = Situation(next(iter(SIMPLE.values())), generator)
 
     def step(coefficients, state, current):
         return torch.special.erf(current), state

@@ -10,9 +10,9 @@ import pytest
 from neurotorch import neurons
 from neurotorch.neurons import NeuronModel
 from tests.contracts import models
-from tests.contracts.models import MODELS, discover
+from tests.contracts.models import ALL, COMPOSED, discover, is_composed
 
-each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+each_model = pytest.mark.parametrize("model", ALL, ids=lambda model: model.__name__)
 
 
 @each_model
@@ -56,6 +56,10 @@ def test_the_docstring_has_the_equation_the_parameters_and_its_source(model):
     assert said >= set(inspect.signature(model).parameters)
 
 
+def test_every_composed_model_has_a_case():
+    assert {model.__name__ for model in ALL if is_composed(model)} == {name.partition("-")[0] for name in COMPOSED}
+
+
 def test_a_model_in_a_new_file_is_found_without_naming_it(tmp_path, monkeypatch):
     (tmp_path / "planted.py").write_text(
         textwrap.dedent("""
@@ -68,4 +72,4 @@ def test_a_model_in_a_new_file_is_found_without_naming_it(tmp_path, monkeypatch)
     monkeypatch.setattr(models.neurons, "__path__", [*neurons.__path__, str(tmp_path)])
     found = {model.__name__ for model in discover()}
     sys.modules.pop("neurotorch.neurons.planted", None)
-    assert found == {model.__name__ for model in MODELS} | {"Planted"}
+    assert found == {model.__name__ for model in ALL} | {"Planted"}
