@@ -45,8 +45,10 @@ def trace(population: Population) -> Traced:
     state = rebuild(population.state, symbols[:fields])
     given = [leaf.detach().requires_grad_(leaf.requires_grad) for leaf in leaves(population.coefficients)]
     coefficients = rebuild(population.coefficients, given)
+    tape.watched = True
     try:
-        emitted, seen, after = population.step(coefficients, state, symbols[fields], tuple(symbols[fields + 1 :]))
+        with torch.enable_grad():
+            emitted, seen, after = population.step(coefficients, state, symbols[fields], tuple(symbols[fields + 1 :]))
     except OutsideVocabularyError:
         raise
     except (TypeError, AttributeError, RuntimeError, ValueError) as error:
@@ -67,10 +69,14 @@ def _ends(tree: Any) -> list[Any]:
 
 
 class Tape:
-    """The operations so far, and a symbol for each of the values that come in."""
+    """The operations so far, and a symbol for each of the values that come in.
+
+    While it is `watched`, an operation without a gradient is refused: within an `autograd.Function`, whose derivative
+    is not that of what it does, or within `torch.no_grad()`.
+    """
 
     def __init__(self, inputs: int, dtype: torch.dtype | None = None) -> None:
-        self.dtype = dtype
+        self.dtype, self.watched = dtype, False
         self.inputs = [Symbol(self, Value(k)) for k in range(inputs)]
         self.operations: list[Operation] = []
         self.constants: list[Tensor] = []
@@ -79,6 +85,10 @@ class Tape:
 
     def add(self, code: int, *operands: Any, detached: bool = False, slope: Any = None) -> Symbol:
         """Write an operation down, unless it is there; return the symbol of its result."""
+        if self.watched and not torch.is_grad_enabled():
+            raise OutsideVocabularyError(
+                "it computes within an autograd.Function of its own, or within torch.no_grad()"
+            )
         given = tuple(self.operand(operand) for operand in operands)
         operation = Operation(code, given, detached, None if slope is None else self.operand(slope))
         if operation not in self._known:

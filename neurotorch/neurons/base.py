@@ -42,7 +42,7 @@ class NeuronModel(nn.Module, abc.ABC):
 
     State: ClassVar[type[Any]]
     Coefficients: ClassVar[type[Any]]
-    emits: ClassVar[Literal["spikes", "rates"]]
+    emits: Literal["spikes", "rates"]
     force: ClassVar[Callable[..., Any] | None] = None
     required_current: ClassVar[Callable[..., Any] | None] = None
 
