@@ -5,7 +5,7 @@ from neurotorch.connections.connectome import Connectome
 from neurotorch.connections.dale import FLY_TRANSMITTERS, TRANSMITTERS, Dale
 from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.distance import distance_dependent
-from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
+from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
@@ -24,6 +24,7 @@ __all__ = [
     "Exponential",
     "Gamma",
     "Given",
+    "HalfNormal",
     "Initialization",
     "LogNormal",
     "Magnitude",

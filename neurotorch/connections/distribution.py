@@ -83,6 +83,23 @@ class LogNormal(Distribution):
         return torch.exp(self.sigma * normal - 0.5 * self.sigma**2)
 
 
+@dataclass(frozen=True)
+class HalfNormal(Distribution):
+    """The folded Gaussian of mean 1: ``sqrt(pi / 2) |xi|`` with ``xi`` standard normal.
+
+    Many weights are near zero: its density is largest there. Its standard deviation is ``sqrt(pi / 2 - 1)``, 0.76.
+    """
+
+    @property
+    def mean_square(self) -> float:
+        """``pi / 2``."""
+        return math.pi / 2
+
+    def sample(self, post: int, pre: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Return ``(post, pre)`` samples."""
+        return math.sqrt(math.pi / 2) * standard_normal(post, pre, generator=generator).abs()
+
+
 def standard_normal(post: int, pre: int, *, generator: torch.Generator | None = None) -> Tensor:
     """Return ``(post, pre)`` standard normal numbers, float64 on the CPU."""
     return _empty(post, pre, generator=generator).normal_(generator=generator).cpu()

@@ -46,20 +46,31 @@ class Balanced(Initialization):
 
     In expectation ``g_i`` is ``f / (1 - f)`` for an excitatory fraction ``f`` among the connections that the mask
     leaves to neuron `i`; using the realised sums instead makes the balance exact, and with it no eigenvalue leaves the
-    disc. A row whose typed connections are all of one sign cannot be balanced and keeps ``g_i = 1``: a population that
-    is only excitatory (or only inhibitory) starts with its outlier eigenvalue, and only the size is set.
+    disc. That holds for any fraction, distribution and mask: every row has the ``g_i`` of its own connections. A row
+    whose typed connections are all of one sign cannot be balanced and keeps ``g_i = 1``: its input has the mean of its
+    weights, and a population that is only excitatory (or only inhibitory) starts with its outlier eigenvalue.
+    Connections of free neurons have mean zero by themselves, and so are left out of the sums.
 
     The size: a square matrix is rescaled to the given spectral radius, computed in float64. A matrix that is not
     square, or that has no eigenvalue but zero (a mask without loops), has every row rescaled to that Euclidean norm, a
     gain of ``spectral_radius / sqrt(fan-in)``: independent inputs of unit variance give a current of standard deviation
     `spectral_radius`.
 
+    With magnitudes of variance ``c^2`` and ``N`` neurons that all connect, the disc has the radius
+    ``m c sqrt(N f / (1 - f))`` for a mean excitatory weight ``m``: at a given spectral radius weights are the smaller,
+    the broader their distribution and the rarer inhibition.
+
     Parameters
     ----------
     spectral_radius : float
         Largest modulus of an eigenvalue: 0.9 unless said otherwise, below the onset of chaos of a rate network at 1.
     distribution : Distribution
-        Of the magnitudes of typed neurons: `Gamma()` unless said otherwise.
+        Of the magnitudes of typed neurons: `Gamma()` unless said otherwise; `HalfNormal()`, `LogNormal()`.
+    matched_variance : bool
+        Whether every row of a square matrix is first scaled to the same Euclidean norm, so that independent inputs of
+        equal variance give every neuron a current of the same variance, however many connections the mask leaves it and
+        of which sign. It costs no balance: a row that sums to zero still does. False unless said otherwise: the
+        variance of a current then grows with the number of its connections.
 
     References
     ----------
@@ -70,6 +81,7 @@ class Balanced(Initialization):
 
     spectral_radius: float = 0.9
     distribution: Distribution = _GAMMA
+    matched_variance: bool = False
 
     def __post_init__(self) -> None:
         check_positive("spectral_radius", self.spectral_radius)
@@ -96,7 +108,7 @@ class Balanced(Initialization):
                 scale = math.sqrt(self.distribution.mean_square)
                 free = _masked(scale * standard_normal(post, pre, generator=generator), mask)
                 weight = torch.where(signs == 0, free, weight)
-        return _sized(weight, self.spectral_radius)
+        return _sized(_of_one_norm(weight, 1.0) if self.matched_variance else weight, self.spectral_radius)
 
 
 @dataclass(frozen=True)
@@ -176,8 +188,13 @@ def _sized(weight: Tensor, radius: float) -> Tensor:
         # Eigenvalues of a matrix without loops are zero up to rounding.
         if present > 1e-6 * float(weight.norm()):
             return weight * (radius / present)
-    norm = weight.norm(dim=1, keepdim=True)
-    return weight * torch.where(norm > 0, radius / torch.where(norm > 0, norm, 1.0), 0.0)
+    return _of_one_norm(weight, radius)
+
+
+def _of_one_norm(weight: Tensor, norm: float) -> Tensor:
+    """Return `weight` with every row rescaled to a Euclidean norm; an empty row stays empty."""
+    present = weight.norm(dim=1, keepdim=True)
+    return weight * torch.where(present > 0, norm / torch.where(present > 0, present, 1.0), 0.0)
 
 
 def _masked(weight: Tensor, mask: Tensor | None) -> Tensor:

@@ -25,12 +25,15 @@ class SpectrumReport(NamedTuple):
         result of Rajan & Abbott for columns of unequal variance, with measured variances.
     mean_input : float
         Mean over rows of the summed weights: where the means of the columns put an outlier, 0 when balanced.
+    singular_value_entropy : float
+        How evenly the singular values are spread, in 0..1 (see `singular_value_entropy`); NaN for weights all zero.
     """
 
     spectral_radius: float
     leading: complex
     bulk_radius: float
     mean_input: float
+    singular_value_entropy: float
 
     @property
     def outlier(self) -> complex | None:
@@ -48,7 +51,7 @@ def spectral_radius(weight: Tensor) -> float:
 
 
 def spectrum_report(weight: Tensor) -> SpectrumReport:
-    """Report spectral radius and outlier of a square weight matrix ``(post, pre)``, computed in float64.
+    """Report spectral radius, outlier and spread of a square weight matrix ``(post, pre)``, computed in float64.
 
     The work grows with the cube of the number of neurons (about one second for 1,000 on one core).
 
@@ -71,6 +74,7 @@ def spectrum_report(weight: Tensor) -> SpectrumReport:
         leading=complex(eigenvalues[upper.argmax()]),
         bulk_radius=float(matrix.var(dim=0, correction=0).sum().sqrt()),
         mean_input=float(matrix.sum(dim=1).mean()),
+        singular_value_entropy=singular_value_entropy(matrix) if bool(matrix.any()) else math.nan,
     )
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from neurotorch.connections import singular_value_entropy
+from neurotorch.connections import singular_value_entropy, spectrum_report
 
 
 def test_rank_one_has_none_and_an_orthogonal_matrix_all():
@@ -27,6 +27,14 @@ def test_independent_entries_lie_below_one_as_the_quarter_circle_says():
     # the mean of x log(x) under the law of Marchenko and Pastur for a square matrix is a half
     weight = torch.randn(400, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert (1 - singular_value_entropy(weight)) * math.log(400) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_report_holds_it_and_has_none_for_weights_that_are_all_zero():
+    weight = torch.randn(9, 9, generator=torch.Generator().manual_seed(0))
+    assert spectrum_report(weight).singular_value_entropy == singular_value_entropy(weight)
+    nothing = spectrum_report(torch.zeros(4, 4))
+    assert math.isnan(nothing.singular_value_entropy)
+    assert (nothing.spectral_radius, nothing.outlier) == (0, None)
 
 
 @pytest.mark.parametrize(
