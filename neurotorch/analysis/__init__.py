@@ -11,6 +11,8 @@ from neurotorch.analysis.ablation import (
     weakest,
 )
 from neurotorch.analysis.balance import Balance, measure_balance
+from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
+from neurotorch.analysis.spectra import spectra_of
 from neurotorch.analysis.study import AblationStudy
 
 __all__ = [
@@ -18,11 +20,14 @@ __all__ = [
     "Ablation",
     "AblationStudy",
     "Balance",
+    "ParadoxicalResponse",
     "ablation_named",
     "count_connections",
     "measure_balance",
+    "paradoxical_response",
     "random",
     "remove",
+    "spectra_of",
     "strongest",
     "weakest",
 ]
