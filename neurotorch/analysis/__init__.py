@@ -11,6 +11,17 @@ from neurotorch.analysis.ablation import (
     weakest,
 )
 from neurotorch.analysis.balance import Balance, measure_balance
+from neurotorch.analysis.doctor import (
+    AddBias,
+    Change,
+    Diagnosis,
+    Doctor,
+    Finding,
+    Rebalance,
+    ScaleInputs,
+    ScaleOutputs,
+    examine,
+)
 from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
 from neurotorch.analysis.spectra import spectra_of
 from neurotorch.analysis.study import AblationStudy
@@ -19,10 +30,19 @@ __all__ = [
     "STRATEGIES",
     "Ablation",
     "AblationStudy",
+    "AddBias",
     "Balance",
+    "Change",
+    "Diagnosis",
+    "Doctor",
+    "Finding",
     "ParadoxicalResponse",
+    "Rebalance",
+    "ScaleInputs",
+    "ScaleOutputs",
     "ablation_named",
     "count_connections",
+    "examine",
     "measure_balance",
     "paradoxical_response",
     "random",

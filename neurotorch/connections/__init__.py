@@ -6,7 +6,7 @@ from neurotorch.connections.dale import FLY_TRANSMITTERS, TRANSMITTERS, Dale
 from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.distance import distance_dependent
 from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal
-from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
+from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal, rebalanced
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
 from neurotorch.connections.spectrum import SpectrumReport, singular_value_entropy, spectral_radius, spectrum_report
@@ -38,6 +38,7 @@ __all__ = [
     "conduction_delays",
     "distance_dependent",
     "no_self",
+    "rebalanced",
     "singular_value_entropy",
     "sparse",
     "spectral_radius",

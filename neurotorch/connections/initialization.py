@@ -172,13 +172,39 @@ class Given(Initialization):
         return torch.as_tensor(self.weight).detach().cpu().clone()
 
 
+def rebalanced(weight: Tensor, *, spectral_radius: float | None = None) -> Tensor:
+    """Return weights ``(post, pre)`` with the inhibition of each row scaled so that the row sums to zero.
+
+    It is what `Balanced` draws, made of weights that exist: signs, zeros and all excitatory weights relative to one
+    another stay. A row whose weights are all of one sign is left as it is.
+
+    Parameters
+    ----------
+    weight : (post, pre)
+        Effective weights.
+    spectral_radius : float, optional
+        To rescale them to, as `Balanced` does; unless given, excitatory weights are left as they are.
+    """
+    if spectral_radius is not None:
+        check_positive("spectral_radius", spectral_radius)
+    matrix = torch.as_tensor(weight).detach()
+    excitation, inhibition = matrix.clamp(min=0).double().sum(dim=1), -matrix.clamp(max=0).double().sum(dim=1)
+    gain = _gain(excitation, inhibition)
+    balanced = torch.where(matrix < 0, gain[:, None] * matrix, matrix.double())
+    return (balanced if spectral_radius is None else _sized(balanced, spectral_radius)).to(matrix.dtype)
+
+
 def _cancelled(magnitude: Tensor, signs: Tensor) -> Tensor:
     """Return signed weights whose rows sum to zero wherever a row has connections of both signs."""
     excitation = magnitude[:, signs > 0].sum(dim=1)
     inhibition = magnitude[:, signs < 0].sum(dim=1)
+    return torch.where(signs < 0, -_gain(excitation, inhibition)[:, None] * magnitude, signs * magnitude)
+
+
+def _gain(excitation: Tensor, inhibition: Tensor) -> Tensor:
+    """Return what inhibition is scaled by in each row; 1 in a row of one sign."""
     both = (excitation > 0) & (inhibition > 0)
-    gain = torch.where(both, excitation / torch.where(both, inhibition, 1.0), 1.0)
-    return torch.where(signs < 0, -gain[:, None] * magnitude, signs * magnitude)
+    return torch.where(both, excitation / torch.where(both, inhibition, 1.0), 1.0)
 
 
 def _sized(weight: Tensor, radius: float) -> Tensor:

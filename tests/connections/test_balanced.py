@@ -16,7 +16,9 @@ from neurotorch.connections import (
     Gamma,
     HalfNormal,
     LogNormal,
+    Normal,
     Regions,
+    rebalanced,
     sparse,
     spectrum_report,
 )
@@ -155,3 +157,19 @@ def test_the_folded_gaussian_is_one():
     assert float((sample < scale).double().mean()) == pytest.approx(0.6827, abs=0.004)
     assert float(sample.mean()) == pytest.approx(1, abs=0.008)
     assert float(sample.square().mean()) == pytest.approx(HalfNormal().mean_square, rel=0.02)
+
+
+def test_weights_that_exist_are_balanced_without_another_draw():
+    mask, dale = scattered(5), Dale.fraction(60, 0.7, generator=generator(1))
+    start = Normal(0.3)(60, 60, dale=dale, mask=mask, generator=generator(2))
+    found = rebalanced(start)
+    assert torch.equal(found.sign(), start.sign())
+    assert torch.equal(found.clamp(min=0), start.clamp(min=0))
+    both = (start > 0).any(1) & (start < 0).any(1)
+    assert float(found.sum(1)[both].abs().max()) < 1e-14
+    assert torch.equal(found[~both], start[~both])
+    sized = rebalanced(start, spectral_radius=0.8)
+    assert spectrum_report(sized).spectral_radius == pytest.approx(0.8, rel=1e-9)
+    torch.testing.assert_close(sized / sized.norm(), found / found.norm(), rtol=1e-10, atol=0)
+    again = rebalanced(Balanced(0.8)(60, 60, dale=dale, generator=generator(3)).float(), spectral_radius=0.8)
+    torch.testing.assert_close(again, Balanced(0.8)(60, 60, dale=dale, generator=generator(3)).float())

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import neurotorch.training
+from neurotorch.analysis import Doctor
 from neurotorch.core.storage import has_state, load_state, save_state
 from neurotorch.learning import BPTT, MeanSquaredError
 from neurotorch.learning.base import BatchReport
@@ -44,8 +45,8 @@ FOUND = sorted({c for c in walk(Callback) if c.__module__.startswith("neurotorch
 HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
-# These look at the optimizer and the gradients of a rule that has them.
-OF_GRADIENTS = {GradientAudit, LearningRateSchedule}
+# These look at the network of a rule, its optimizer or its gradients.
+OF_GRADIENTS = {Doctor, GradientAudit, LearningRateSchedule}
 
 
 def rule_for(cls):
