@@ -6,10 +6,9 @@
 Multi-timescale units are fitted by least squares with the defaults of `neurotorch fit`, under a mask: the structural
 connectome of the zebrafish regions (types free, and 80 % excitatory at random), and the chemical and electrical
 connectome of the worm (signs of its transmitters, and types free). Against the true mask stand masks whose degrees are
-the same (`shuffle_degrees`), random masks of the same density, the nearest pairs of regions, its transpose, all connections,
-and none. Time scales
-and penalties are chosen anew for every mask, by rolling origin in the training part. `--rehearse` stays within the
-training part. One thread.
+the same (`shuffle_degrees`), random masks of the same density, the nearest pairs of regions, its transpose, all
+connections, and none. Time scales and penalties are chosen anew for every mask, by rolling origin in the training part.
+`--rehearse` stays within the training part. One thread.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal,
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal, rebalanced
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
+from neurotorch.connections.rewiring import rewire_
 from neurotorch.connections.shuffle import shuffle_degrees, shuffle_degrees_symmetric
 from neurotorch.connections.spectrum import SpectrumReport, singular_value_entropy, spectral_radius, spectrum_report
 from neurotorch.connections.topology import NoInputWarning, no_self, sparse, without_input
@@ -40,6 +41,7 @@ __all__ = [
     "distance_dependent",
     "no_self",
     "rebalanced",
+    "rewire_",
     "shuffle_degrees",
     "shuffle_degrees_symmetric",
     "singular_value_entropy",

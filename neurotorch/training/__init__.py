@@ -3,6 +3,7 @@
 from neurotorch.training.callback import Callback
 from neurotorch.training.checkpoint import Checkpoint
 from neurotorch.training.curriculum import Curriculum
+from neurotorch.training.deep_r import DeepR
 from neurotorch.training.early_stopping import EarlyStopping
 from neurotorch.training.environment import ResumeWarning
 from neurotorch.training.gradient_audit import GradientAudit
@@ -18,6 +19,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "Curriculum",
+    "DeepR",
     "EarlyStopping",
     "GradientAudit",
     "History",
