@@ -24,6 +24,7 @@ from neurotorch.analysis.doctor import (
 )
 from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
 from neurotorch.analysis.spectra import spectra_of
+from neurotorch.analysis.pathway import pathway
 from neurotorch.analysis.study import AblationStudy
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "examine",
     "measure_balance",
     "paradoxical_response",
+    "pathway",
     "random",
     "remove",
     "spectra_of",

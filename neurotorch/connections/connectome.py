@@ -14,7 +14,8 @@ from torch import Tensor
 from neurotorch.connections.dale import TRANSMITTERS, Dale
 from neurotorch.connections.labels import check_distinct, check_matching
 from neurotorch.connections.magnitude import Magnitude, Square
-from neurotorch.core.checks import check_finite
+from neurotorch.connections.spectrum import spectral_radius
+from neurotorch.core.checks import check_finite, check_positive
 
 _LOG = logging.getLogger(__name__)
 _SQUARE = Square()
@@ -131,15 +132,39 @@ class Connectome:
             raise ValueError("The connectome has no transmitters: hand them to `from_adjacency`, or use `Dale.given`.")
         return Dale.from_transmitters(self.transmitters, table=table, unknown=unknown, magnitude=magnitude)
 
-    def weight(self, dale: Dale, *, scale: float = 1.0) -> Tensor:
+    def weight(self, dale: Dale, *, scale: float = 1.0, radius: float | None = None) -> Tensor:
         """Return signed weights ``(post, pre)`` as a start (`Given`) or a reference (`WeightDistance`).
 
         ``weight[i, j] = scale s_j strength[i, j]``; free neurons count as excitatory.
+
+        Parameters
+        ----------
+        dale
+            Types of the neurons.
+        scale
+            Weight of a strength of 1.
+        radius
+            Spectral radius that the weights are brought to, in place of a scale.
+
+        Raises
+        ------
+        ValueError
+            If `dale` types another number of neurons, both `scale` and `radius` are given, or the connectome has no
+            loop, and with it no eigenvalue but zero.
         """
         if dale.pre != len(self.neurons):
             raise ValueError(f"`dale` types {dale.pre} neurons, but the connectome has {len(self.neurons)}.")
         signs = dale.signs.detach().cpu().double()
-        return scale * torch.where(signs == 0, 1.0, signs) * self.strength
+        weight = scale * torch.where(signs == 0, 1.0, signs) * self.strength
+        if radius is None:
+            return weight
+        if scale != 1.0:
+            raise ValueError(f"`scale` is {scale:g} and `radius` {radius:g}, but either of them sets the size.")
+        present = spectral_radius(weight)
+        # Eigenvalues of a matrix without loops are zero up to rounding.
+        if present <= 1e-6 * float(weight.norm()):
+            raise ValueError("The connectome has no loop, so there is no spectral radius to set: give a `scale`.")
+        return weight * (check_positive("radius", radius) / present)
 
     def __str__(self) -> str:
         """Say the size, and which way the table was turned."""

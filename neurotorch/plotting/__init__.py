@@ -5,6 +5,7 @@ from neurotorch.plotting.horizons import plot_held_out, plot_horizons
 from neurotorch.plotting.learning import plot_learning
 from neurotorch.plotting.overview import plot_overview
 from neurotorch.plotting.recovery import plot_recovery
+from neurotorch.plotting.regions import plot_regions
 from neurotorch.plotting.skill import plot_skill
 from neurotorch.plotting.style import save_figure, style
 from neurotorch.plotting.traces import plot_trace, plot_traces, ranked_neurons
@@ -19,6 +20,7 @@ __all__ = [
     "plot_learning",
     "plot_overview",
     "plot_recovery",
+    "plot_regions",
     "plot_skill",
     "plot_trace",
     "plot_traces",

@@ -10,6 +10,7 @@ import torch
 from neurotorch.analysis import remove
 from neurotorch.connections import Connection, Connectome, Dale, Given, Regions, distance_dependent, no_self
 from neurotorch.core.config import build, describe
+from neurotorch.learning import WeightDistance
 from neurotorch.network import Layer, Network
 from neurotorch.neurons import FiringRate
 
@@ -143,6 +144,19 @@ def test_it_is_a_mask_and_a_start():
     assert torch.equal(free, full.strength)
 
 
+def test_it_is_a_start_of_a_given_size_and_a_prior():
+    full = Connectome.from_adjacency(TABLE, NAMES, rows="pre", transmitters=["ACh", "glutamate", "GABA"])
+    start = full.weight(full.dale(), radius=0.8)
+    assert abs(np.linalg.eigvals(start.numpy())).max() == pytest.approx(0.8, rel=1e-12)
+    assert torch.equal(start.sign(), full.weight(full.dale()).sign())
+    connection = Connection(3, 3, dale=full.dale(), mask=full.mask, init=Given(start))
+    network = Network({"worm": Layer(FiringRate(0.2), 3, recurrent=connection)}, dt=0.1)
+    away = Connectome(2 * full.strength, full.neurons).weight(full.dale(), radius=0.8)
+    at_home, double = (WeightDistance({"worm.recurrent": w}, 3.0)(network, None) for w in (start, 2 * away))
+    assert at_home.item() == pytest.approx(0, abs=1e-12)
+    assert double.item() == pytest.approx(3.0 * 0.5 * float((start**2).sum()), rel=1e-6)
+
+
 @pytest.mark.data
 def test_the_worm_is_matched_under_its_own_connectome(data_folder):
     with open(data_folder / "celegans" / "herm_chem_adj.csv", encoding="utf-8-sig") as file:
@@ -203,6 +217,9 @@ def empty_region():
         (lambda: Connectome.from_adjacency(TABLE, NAMES, rows="pre").dale(), ValueError, "no transmitters"),
         (lambda: Connectome(TABLE, NAMES, ("GABA",)), ValueError, "`transmitters` holds 1"),
         (lambda: Connectome(TABLE, NAMES).weight(Dale([1])), ValueError, "types 1 neurons"),
+        (lambda: Connectome(TABLE, NAMES).weight(Dale([1] * 3), scale=2, radius=1), ValueError, "either of them"),
+        (lambda: Connectome(TABLE, NAMES).weight(Dale([1] * 3), radius=-1.0), ValueError, "`radius` is -1"),
+        (lambda: Connectome(np.triu(TABLE), NAMES).weight(Dale([1] * 3), radius=1.0), ValueError, "no loop"),
         (
             lambda: Connectome(TABLE, NAMES).matched(["AVAL", "avbl", "RMDR", "???"]),
             ValueError,
