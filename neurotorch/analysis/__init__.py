@@ -23,8 +23,8 @@ from neurotorch.analysis.doctor import (
     examine,
 )
 from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
-from neurotorch.analysis.spectra import spectra_of
 from neurotorch.analysis.pathway import pathway
+from neurotorch.analysis.spectra import spectra_of
 from neurotorch.analysis.study import AblationStudy
 
 __all__ = [

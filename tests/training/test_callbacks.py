@@ -50,9 +50,7 @@ HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
 # These look at the network of a rule, its optimizer or its gradients.
-OF_GRADIENTS = {Doctor, GradientAudit, LearningRateSchedule}
-# These look at the optimizer and the gradients of a rule that has them.
-OF_GRADIENTS = {DeepR, GradientAudit, LearningRateSchedule}
+OF_GRADIENTS = {DeepR, Doctor, GradientAudit, LearningRateSchedule}
 # These change the network: it is what they are for.
 THAT_ACT = {DeepR}
 
