@@ -1,8 +1,35 @@
-"""Recordings: what was measured, how it is read from files, and windows of it as batches."""
+"""Recordings, images and spike trains: how they are read from files, split and handed out as batches."""
 
+from neurotorch.data import catalog
 from neurotorch.data.dead import DeadNeurons
+from neurotorch.data.idx import read_idx
+from neurotorch.data.images import Images, read_images
 from neurotorch.data.readers import read
 from neurotorch.data.recording import Recording
+from neurotorch.data.sequences import Sequences, read_braille
+from neurotorch.data.spike_train import SpikeTrain
+from neurotorch.data.spike_trains import SpikeTrains, read_spike_trains
+from neurotorch.data.split import folds, leave_one_group_out, refuse_test, split
 from neurotorch.data.windows import Batch, WindowLoader, Windows
 
-__all__ = ["Batch", "DeadNeurons", "Recording", "WindowLoader", "Windows", "read"]
+__all__ = [
+    "Batch",
+    "DeadNeurons",
+    "Images",
+    "Recording",
+    "Sequences",
+    "SpikeTrain",
+    "SpikeTrains",
+    "WindowLoader",
+    "Windows",
+    "catalog",
+    "folds",
+    "leave_one_group_out",
+    "read",
+    "read_braille",
+    "read_idx",
+    "read_images",
+    "read_spike_trains",
+    "refuse_test",
+    "split",
+]
