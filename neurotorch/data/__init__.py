@@ -1,6 +1,6 @@
 """Recordings, images and spike trains: how they are read from files, split and handed out as batches."""
 
-from neurotorch.data import catalog
+from neurotorch.data import augmentations, catalog, encodings
 from neurotorch.data.dead import DeadNeurons
 from neurotorch.data.idx import read_idx
 from neurotorch.data.images import Images, read_images
@@ -10,6 +10,7 @@ from neurotorch.data.sequences import Sequences, read_braille
 from neurotorch.data.spike_train import SpikeTrain
 from neurotorch.data.spike_trains import SpikeTrains, read_spike_trains
 from neurotorch.data.split import folds, leave_one_group_out, refuse_test, split
+from neurotorch.data.transformed import Transformed, time_first
 from neurotorch.data.windows import Batch, WindowLoader, Windows
 
 __all__ = [
@@ -20,9 +21,12 @@ __all__ = [
     "Sequences",
     "SpikeTrain",
     "SpikeTrains",
+    "Transformed",
     "WindowLoader",
     "Windows",
+    "augmentations",
     "catalog",
+    "encodings",
     "folds",
     "leave_one_group_out",
     "read",
@@ -32,4 +36,5 @@ __all__ = [
     "read_spike_trains",
     "refuse_test",
     "split",
+    "time_first",
 ]
