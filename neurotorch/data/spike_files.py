@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +33,14 @@ class SpikeRows:
         The files.
     file, row : ndarray of int, (sample,)
         The index of the file of each sample, and its row there.
+    held : tuple of (times, units), optional
+        The checked spikes of each sample, if they are in memory.
     """
 
     paths: tuple[Path, ...]
     file: np.ndarray
     row: np.ndarray
+    held: tuple[tuple[np.ndarray, np.ndarray], ...] | None = None
 
     @classmethod
     def all_of(cls, path: Path, samples: int) -> SpikeRows:
@@ -49,11 +52,19 @@ class SpikeRows:
         """Return the rows of several, one after the other."""
         paths = tuple(dict.fromkeys(path for each in several for path in each.paths))
         files = [np.array([paths.index(path) for path in each.paths], dtype=np.int64)[each.file] for each in several]
-        return cls(paths, np.concatenate(files), np.concatenate([each.row for each in several]))
+        memory = [each.held for each in several if each.held is not None]
+        held = tuple(spikes for each in memory for spikes in each) if len(memory) == len(several) else None
+        return cls(paths, np.concatenate(files), np.concatenate([each.row for each in several]), held)
 
     def select(self, indices: np.ndarray) -> SpikeRows:
         """Return the rows of some samples."""
-        return SpikeRows(self.paths, self.file[indices], self.row[indices])
+        held = None if self.held is None else tuple(self.held[index] for index in indices)
+        return SpikeRows(self.paths, self.file[indices], self.row[indices], held)
+
+    def load(self, *, channels: int) -> SpikeRows:
+        """Return the same with all spikes in memory."""
+        spikes = {place: (times, units) for place, times, units in self.read(range(len(self.row)), channels=channels)}
+        return replace(self, held=tuple(spikes[place] for place in range(len(self.row))))
 
     def where(self, place: int) -> str:
         """Return how errors name a sample."""
@@ -61,6 +72,9 @@ class SpikeRows:
 
     def read(self, places: Sequence[int] | range, *, channels: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Yield the index of each sample, its times and its units, checked, in the order of the files."""
+        if self.held is not None:
+            yield from ((place, *self.held[place]) for place in places)
+            return
         # A file is opened for each call: an open one could neither be pickled nor shared with the workers of a loader.
         wanted = np.asarray(places, dtype=np.int64)
         order = wanted[np.lexsort((self.row[wanted], self.file[wanted]))]

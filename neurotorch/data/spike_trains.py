@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ class SpikeTrains:
     """Spike trains with a label each, which stay in their files until they are asked for.
 
     It is a PyTorch data set: ``trains[i]`` is a `SpikeTrain`. Labels and speakers are in memory; spikes are read, and
-    checked, whenever they are used. Made by `read_spike_trains` and `catalog.open`; ``first + second`` puts two
-    together.
+    checked, whenever they are used, or once and for all by `load`. Made by `read_spike_trains` and `catalog.open`;
+    ``first + second`` puts two together.
 
     Attributes
     ----------
@@ -101,6 +102,12 @@ class SpikeTrains:
             name=self.name,
             part=self.part,
         )
+
+    def load(self) -> SpikeTrains:
+        """Return the same samples with all spikes in memory, for data that are gone through many times."""
+        result = copy(self)
+        result._rows = self._rows.load(channels=self.channels)
+        return result
 
     @staticmethod
     def concatenate(trains: Sequence[SpikeTrains]) -> SpikeTrains:

@@ -1,9 +1,13 @@
 """Figures: arrays, mappings and tables in, matplotlib `Axes` out; nothing here knows a network or a trainer."""
 
 from neurotorch.plotting.ablation import plot_ablation
+from neurotorch.plotting.confusion import plot_confusion
 from neurotorch.plotting.horizons import plot_held_out, plot_horizons
+from neurotorch.plotting.input_output import plot_input_output
 from neurotorch.plotting.learning import plot_learning
+from neurotorch.plotting.membranes import plot_membranes
 from neurotorch.plotting.overview import plot_overview
+from neurotorch.plotting.raster import plot_raster
 from neurotorch.plotting.recovery import plot_recovery
 from neurotorch.plotting.regions import plot_regions
 from neurotorch.plotting.skill import plot_skill
@@ -13,12 +17,16 @@ from neurotorch.plotting.weights import plot_connectivity, plot_eigenvalues, plo
 
 __all__ = [
     "plot_ablation",
+    "plot_confusion",
     "plot_connectivity",
     "plot_eigenvalues",
     "plot_held_out",
     "plot_horizons",
+    "plot_input_output",
     "plot_learning",
+    "plot_membranes",
     "plot_overview",
+    "plot_raster",
     "plot_recovery",
     "plot_regions",
     "plot_skill",

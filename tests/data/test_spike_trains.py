@@ -131,6 +131,23 @@ def test_two_files_are_put_together(trains, tmp_path):
     np.testing.assert_array_equal(again.bin(dt=0.25, steps=4)[1:4], trains.bin(dt=0.25, steps=4))
 
 
+def test_loaded_spikes_are_the_same_and_need_no_file(trains, path):
+    loaded = trains.load()
+    read = trains + trains.select([2, 1])
+    both = loaded + loaded.select([2, 1])
+    mixed = loaded + trains
+    expected, counts = list(read), read.bin(dt=0.25, steps=4)
+    assert [train.units.tolist() for train in mixed] == UNITS * 2
+    path.unlink()
+    for ours, theirs in zip(both, expected, strict=True):
+        assert torch.equal(ours.times, theirs.times)
+        assert torch.equal(ours.units, theirs.units)
+        assert ours.label == theirs.label
+    assert torch.equal(both.bin(dt=0.25, steps=4), counts)
+    with pytest.raises(ValueError, match="x.h5"):
+        trains[0]
+
+
 def test_data_that_differ_are_not_put_together(trains, tmp_path):
     path = write_spikes(tmp_path / "y.h5", [[0.25]], [[2]], [0])
     with pytest.raises(ValueError, match="`x` has the channels 6 and `y` 700"):

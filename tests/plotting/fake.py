@@ -49,6 +49,33 @@ def history(epochs: int = 30) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epoch, "loss": np.exp(-epoch / 8.0), "r2": score, "seconds": 1.0})
 
 
+def spikes(random: np.random.Generator, *, rows: int = 20) -> np.ndarray:
+    """0 and 1, (time, row), one second in steps of 10 ms."""
+    return (random.random((100, rows)) < 0.05).astype(np.float32)
+
+
+def membranes() -> tuple[np.ndarray, np.ndarray]:
+    """Potentials and spikes (time, neuron) of three leaky integrators under constant currents, two of which fire."""
+    potential, spikes = np.zeros((100, 3)), np.zeros((100, 3))
+    v = np.zeros(3)
+    for step in range(100):
+        v = 0.9 * v + np.array([0.15, 0.05, 0.3])
+        spikes[step] = v > 1
+        v = v - spikes[step]
+        potential[step] = v
+    return potential, spikes
+
+
+def readout(random: np.random.Generator, *, classes: int = 4) -> np.ndarray:
+    """(time, class): class 1 wins."""
+    return np.linspace(0, 1, 100)[:, None] * (np.arange(classes) == 1) + 0.1 * random.random((100, classes))
+
+
+def confusion(random: np.random.Generator, *, classes: int = 10) -> np.ndarray:
+    """(true, predicted), mostly right."""
+    return random.poisson(1.0, (classes, classes)) + 90 * np.eye(classes, dtype=int)
+
+
 def ablations(**repeats: int) -> pd.DataFrame:
     """A measure that falls from 1 to 0; repeat k lies 0.1 k above the first in the middle."""
     rows = [

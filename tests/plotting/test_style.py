@@ -26,12 +26,18 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
     time = {"dt": 0.5, "split": 40}
     return {
         "plot_ablation": lambda **k: plotting.plot_ablation(fake.ablations(weakest=1, random=3), **k),
+        "plot_confusion": lambda **k: plotting.plot_confusion(fake.confusion(random), **k),
         "plot_connectivity": lambda **k: plotting.plot_connectivity(weight, signs=signs, **k),
         "plot_eigenvalues": lambda **k: plotting.plot_eigenvalues(weight, **k),
         "plot_held_out": lambda **k: plotting.plot_held_out(fake.held_out(), dt=0.5, **k),
         "plot_horizons": lambda **k: plotting.plot_horizons(fake.held_out(), dt=0.5, **k),
+        "plot_input_output": lambda **k: plotting.plot_input_output(
+            fake.spikes(random, rows=100), fake.spikes(random), dt=0.01, readout=fake.readout(random), label=1, **k
+        ),
         "plot_learning": lambda **k: plotting.plot_learning(fake.history(), scores=("r2",), **k),
+        "plot_membranes": lambda **k: plotting.plot_membranes(*fake.membranes(), dt=0.01, neurons=[0, 2], **k),
         "plot_overview": lambda: plotting.plot_overview(**traces, held_out=fake.held_out(), **time, weight=weight),
+        "plot_raster": lambda **k: plotting.plot_raster(fake.spikes(random), dt=0.01, **k),
         "plot_recovery": lambda **k: plotting.plot_recovery(weight, 2 * weight, signs=signs, **k),
         "plot_skill": lambda **k: plotting.plot_skill(fake.held_out(), dt=0.5, **k),
         "plot_trace": lambda **k: plotting.plot_trace(recorded[:, 0], model[:, 0], **time, **k),
@@ -41,7 +47,14 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
 
 
 FIGURES = sorted(_every_figure(np.random.default_rng(0)))
-SEVERAL = {"plot_connectivity": 2, "plot_held_out": 2, "plot_learning": 2, "plot_traces": 3}
+SEVERAL = {
+    "plot_connectivity": 2,
+    "plot_held_out": 2,
+    "plot_input_output": 3,
+    "plot_learning": 2,
+    "plot_membranes": 2,
+    "plot_traces": 3,
+}
 
 
 def _axes(drawn: object) -> list:
