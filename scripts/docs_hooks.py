@@ -1,4 +1,7 @@
-"""Fills the API page with every room that exists, so that a new room needs no line in the documentation."""
+"""Fills the API page with every room that exists, so that a new room needs no line in the documentation.
+
+Modules that a room exports, such as `neurotorch.data.encodings`, have a section below that of the room.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +25,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         )
     rooms = re.split(r",\s*", order[1])
     present = [room for room in rooms if (REPOSITORY / "neurotorch" / room / "__init__.py").is_file()]
-    return markdown.replace(MARK, "\n\n".join(f"## {room}\n\n::: neurotorch.{room}" for room in present))
+    sections = [f"## {name}\n\n::: neurotorch.{name}" for room in present for name in (room, *_modules(room))]
+    return markdown.replace(MARK, "\n\n".join(sections))
+
+
+def _modules(room: str) -> list[str]:
+    exports = (REPOSITORY / "neurotorch" / room / "__init__.py").read_text("utf-8")
+    found = re.search(rf"^from neurotorch\.{room} import (.+)$", exports, re.M)
+    return [f"{room}.{name}" for name in re.split(r",\s*", found[1])] if found else []

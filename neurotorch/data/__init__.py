@@ -9,7 +9,7 @@ from neurotorch.data.recording import Recording
 from neurotorch.data.sequences import Sequences, read_braille
 from neurotorch.data.spike_train import SpikeTrain
 from neurotorch.data.spike_trains import SpikeTrains, read_spike_trains
-from neurotorch.data.split import folds, leave_one_group_out, refuse_test, split
+from neurotorch.data.splits import folds, leave_one_group_out, refuse_test, split
 from neurotorch.data.transformed import Transformed, time_first
 from neurotorch.data.windows import Batch, WindowLoader, Windows
 

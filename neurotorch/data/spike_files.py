@@ -7,6 +7,7 @@ one, who spoke; ``extra/keys``, if there are any, the names of the classes.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -142,9 +143,20 @@ def read_lists(path: Path) -> Lists:
             raise ValueError(f"The lists of {path} must be of one length, one entry for each sample, but are: {told}.")
         try:
             labels = np.asarray(file[LABELS][()])
-            speakers = np.asarray(file[SPEAKER][()]).astype(np.int64) if SPEAKER in file else None
+            speakers = _numbered(np.asarray(file[SPEAKER][()])) if SPEAKER in file else None
             keys = np.asarray(file[KEYS][()]).tolist() if KEYS in file else None
         except FAILURES as error:
             raise damaged(path, WHAT, error) from error
-    classes = None if keys is None else tuple(key.decode() if isinstance(key, bytes) else str(key) for key in keys)
-    return Lists(labels, speakers, classes)
+    return Lists(labels, speakers, None if keys is None else tuple(_text(key) for key in keys))
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _numbered(speakers: np.ndarray) -> np.ndarray:
+    """Return speakers as numbers; names become numbers that are the same in every file."""
+    if speakers.dtype.kind in "iu":
+        return speakers.astype(np.int64)
+    names = [_text(name) for name in speakers.tolist()]
+    return np.array([zlib.crc32(name.encode()) for name in names], dtype=np.int64)

@@ -62,6 +62,17 @@ def test_a_file_without_speakers_and_keys(tmp_path):
     assert read_spike_trains(tmp_path / "x.h5", classes="abcde").classes == tuple("abcde")
 
 
+def test_speakers_with_names_have_the_same_numbers_in_every_file(tmp_path):
+    numbers = {}
+    for file, names in (("a.h5", ["eva", "ada", "eva"]), ("b.h5", ["ada", "tom", "eva"])):
+        path = write_spikes(tmp_path / file, TIMES, UNITS, [0, 0, 0])
+        with h5py.File(path, "a") as stored:
+            stored["extra/speaker"] = np.array(names, dtype="S3")
+        for name, number in zip(names, read_spike_trains(path).speakers.tolist(), strict=True):
+            assert numbers.setdefault(name, number) == number
+    assert len(set(numbers.values())) == 3
+
+
 def test_spikes_are_counted_in_bins(trains):
     counts = trains.bin(dt=0.25, steps=4)
     expected = np.zeros((3, 4, 6), dtype=np.uint8)
