@@ -126,6 +126,15 @@ def test_the_reader_reads_through_read(examples, tmp_path, monkeypatch):
         read(tmp_path / "b.txt", dt=0.5, axes="time,neuron")
 
 
+def test_the_encoding_takes_samples_and_batches(examples):
+    burst = examples.Burst(4, most=3)
+    values = torch.tensor([[[0.0, 0.3]], [[0.7, 1.0]]])
+    assert burst.batch(values).sum(0).tolist() == [[0, 1], [2, 3]]
+    assert burst(values[1]).tolist() == [[1, 1], [1, 1], [0, 1], [0, 0]]
+    with pytest.raises(ValueError, match=r"Burst takes values in 0\.\.1"):
+        burst(values * 2)
+
+
 def test_the_callback_measures_stops_and_remembers(examples):
     layer = Layer(FiringRate(), 3, recurrent=Connection(3, 3))
     layer.recurrent.set_weight(torch.diag(torch.tensor([4.0, -5.0, 1.0])))

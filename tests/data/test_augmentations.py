@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotorch.core.config import build, describe
-from neurotorch.data import SpikeTrain, Transformed, read_spike_trains, time_first
+from neurotorch.data import SpikeTrain, Transformed, augmentations, read_spike_trains, time_first
 from neurotorch.data.augmentations import ChannelShift, DropSpikes, Jitter, TimeStretch
 from neurotorch.data.encodings import BinSpikes
 from tests.data.files import write_spikes
@@ -22,6 +22,10 @@ ALL = [ChannelShift(20), TimeStretch(0.8, 1.25), Jitter(0.01, 2.0), DropSpikes(0
 
 def name(augmentation):
     return type(augmentation).__name__
+
+
+def test_every_augmentation_is_tested_here():
+    assert {name(each) for each in ALL} | {"Augmentation"} == set(augmentations.__all__)
 
 
 @pytest.fixture

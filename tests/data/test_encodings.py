@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from neurotorch.core.config import build, describe
-from neurotorch.data import Images, SpikeTrain, Transformed, time_first
+from neurotorch.data import Images, SpikeTrain, Transformed, encodings, time_first
 from neurotorch.data.encodings import (
     BinSpikes,
     Delta,
@@ -37,6 +37,10 @@ DRAWN = [Poisson(50, 0.01), Rate(50)]
 
 def name(encoding):
     return type(encoding).__name__
+
+
+def test_every_encoding_is_tested_here():
+    assert {name(each) for each in ALL} | {"BinSpikes", "Delta", "Encoding"} == set(encodings.__all__)
 
 
 @pytest.mark.parametrize("encoding", ALL, ids=name)

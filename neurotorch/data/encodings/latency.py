@@ -59,5 +59,6 @@ class Latency(Encoding):
 
 def one_hot(step: Tensor, spikes: Tensor, steps: int) -> Tensor:
     """Return 0 and 1 (time, ...) with a 1 at `step` (...) where there is one in time and `spikes` (...) is True."""
-    times = torch.arange(steps, dtype=step.dtype, device=step.device).reshape(-1, *(1,) * step.ndim)
-    return ((times == step) & spikes).to(step.dtype)
+    in_time = spikes & (step < steps)
+    place = step.clamp(max=steps - 1).long().unsqueeze(0)
+    return step.new_zeros(steps, *step.shape).scatter_(0, place, in_time.to(step.dtype).unsqueeze(0))

@@ -53,8 +53,11 @@ class LinearPeriods(Encoding):
         longest = float(self.steps) if self.longest is None else self.longest
         # In float64: 8 / 0.8 must not fall below 10 for a value that float32 rounds.
         period = (longest + values.double() * (self.shortest - longest)).clamp(min=1.0)
-        edges = torch.arange(self.steps + 1, device=values.device, dtype=torch.float64).reshape(-1, 1, 1)
-        spikes = torch.floor(edges / period).diff(dim=0) > 0
-        if self.silent_zero:
-            spikes &= values > 0
-        return spikes.to(values.dtype)
+        seen = values > 0 if self.silent_zero else torch.ones_like(values, dtype=torch.bool)
+        spikes = values.new_empty(self.steps, *values.shape)
+        before = torch.zeros_like(period)
+        for step in range(self.steps):  # what one step needs fits into the cache, what all need does not
+            after = torch.floor((step + 1) / period)
+            spikes[step] = (after > before) & seen
+            before = after
+        return spikes

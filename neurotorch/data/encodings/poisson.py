@@ -56,7 +56,10 @@ class Poisson(Encoding):
 
 def drawn(probability: Tensor, steps: int, generator: torch.Generator) -> Tensor:
     """Return 0 and 1 (time, ...), each 1 with its probability (...), independently in every step."""
-    uniform = torch.rand(
-        steps, *probability.shape, generator=generator, dtype=probability.dtype, device=probability.device
-    )
-    return (uniform < probability).to(probability.dtype)
+    # Most of an image is 0: numbers are drawn for the rest alone.
+    flat = probability.flatten()
+    active = flat.nonzero()[:, 0]
+    uniform = torch.rand(steps, len(active), generator=generator, dtype=flat.dtype, device=flat.device)
+    spikes = flat.new_zeros(steps, len(flat))
+    spikes[:, active] = (uniform < flat[active]).to(flat.dtype)
+    return spikes.reshape(steps, *probability.shape)
