@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurotorch.plotting.raster import events_of, plot_raster
-from neurotorch.plotting.style import GREY, MODEL, VERMILLION, several_or_new
+from neurotorch.plotting.style import GREY, MODEL, VERMILLION, several_or_new, sign_colormap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,8 @@ def plot_input_output(
     Parameters
     ----------
     inputs
-        Events or an array (time, channel), as `plot_raster` takes them.
+        Events or an array (time, channel), as `plot_raster` takes them; an array of other than whole numbers is a
+        current, drawn in shades.
     outputs
         Of the network, (time, neuron) or events.
     dt
@@ -56,7 +57,10 @@ def plot_input_output(
     heights = (1.2, 1.0, 0.8)[:panels]
     end = max(events_of(each, dt=dt, rows=None)[3] for each in (inputs, outputs))
     with several_or_new(axes, (panels, 1), size=(6.2, 1.9 * panels), heights=heights, share_x=True) as own:
-        plot_raster(inputs, dt=dt, duration=end, quantity="input channel", ax=own[0])
+        if _is_current(inputs):
+            _plot_current(own[0], np.asarray(inputs), dt)
+        else:
+            plot_raster(inputs, dt=dt, duration=end, quantity="input channel", ax=own[0])
         plot_raster(outputs, dt=dt, duration=end, signs=signs, quantity="neuron", ax=own[1])
         if readout is not None:
             _plot_readout(own[2], np.asarray(readout), dt, classes, label)
@@ -65,6 +69,26 @@ def plot_input_output(
             ax.set_xlabel("")
         own[-1].set_xlabel("time (s)")
     return own
+
+
+def _is_current(inputs: Any) -> bool:
+    return not isinstance(inputs, tuple) and bool((np.asarray(inputs) != np.round(inputs)).any())
+
+
+def _plot_current(ax: Axes, current: np.ndarray, dt: float) -> None:
+    signed = bool((current < 0).any())
+    largest = float(np.abs(current).max())
+    ax.imshow(
+        current.T,
+        aspect="auto",
+        origin="lower",
+        extent=(0, len(current) * dt, -0.5, current.shape[1] - 0.5),
+        interpolation="nearest",
+        cmap=sign_colormap() if signed else "Greys",
+        vmin=-largest if signed else 0,
+        vmax=largest,
+    )
+    ax.set_ylabel("input channel")
 
 
 def _plot_readout(ax: Axes, readout: np.ndarray, dt: float, classes: Sequence[str] | None, label: int | None) -> None:

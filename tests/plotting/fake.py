@@ -76,6 +76,17 @@ def confusion(random: np.random.Generator, *, classes: int = 10) -> np.ndarray:
     return random.poisson(1.0, (classes, classes)) + 90 * np.eye(classes, dtype=int)
 
 
+def costs() -> pd.DataFrame:
+    """Accuracy, steps and spikes of two settings with two seeds each."""
+    rows = [
+        (setting, steps, spikes * steps * (1 + 0.1 * seed), 1 - 0.3 / steps - 0.01 * seed)
+        for setting, spikes in (("free", 20), ("Dale", 10))
+        for steps in (5, 10, 25, 100)
+        for seed in (0, 1)
+    ]
+    return pd.DataFrame(rows, columns=["setting", "steps", "spikes", "accuracy"])
+
+
 def ablations(**repeats: int) -> pd.DataFrame:
     """A measure that falls from 1 to 0; repeat k lies 0.1 k above the first in the middle."""
     rows = [

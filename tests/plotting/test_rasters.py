@@ -91,6 +91,19 @@ def test_input_output_and_readout_share_their_time(random):
     assert (upper.get_xlabel(), lower.get_xlabel()) == ("", "time (s)")
 
 
+@pytest.mark.parametrize("shift", [0.0, -0.5])
+def test_a_current_is_drawn_in_shades(random, shift):
+    current = random.random((10, 4)) + shift
+    upper, _ = plot_input_output(current, DENSE, dt=0.1)
+    (image,) = upper.images
+    np.testing.assert_array_equal(image.get_array(), current.T)
+    assert image.get_extent() == [0, 1, -0.5, 3.5]
+    low, high = image.get_clim()
+    assert high == np.abs(current).max()
+    assert low == (-high if shift else 0)
+    assert upper.get_xlim() == (0, 1)
+
+
 def test_without_a_readout_there_are_two(random):
     axes = plot_input_output(fake.spikes(random, rows=90), fake.spikes(random), dt=0.01)
     assert [ax.get_ylabel() for ax in axes] == ["input channel", "neuron"]

@@ -26,6 +26,7 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
     time = {"dt": 0.5, "split": 40}
     return {
         "plot_ablation": lambda **k: plotting.plot_ablation(fake.ablations(weakest=1, random=3), **k),
+        "plot_accuracy_cost": lambda **k: plotting.plot_accuracy_cost(fake.costs(), **k),
         "plot_confusion": lambda **k: plotting.plot_confusion(fake.confusion(random), **k),
         "plot_connectivity": lambda **k: plotting.plot_connectivity(weight, signs=signs, **k),
         "plot_eigenvalues": lambda **k: plotting.plot_eigenvalues(weight, **k),
@@ -39,6 +40,7 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
         "plot_overview": lambda: plotting.plot_overview(**traces, held_out=fake.held_out(), **time, weight=weight),
         "plot_raster": lambda **k: plotting.plot_raster(fake.spikes(random), dt=0.01, **k),
         "plot_recovery": lambda **k: plotting.plot_recovery(weight, 2 * weight, signs=signs, **k),
+        "plot_seeds": lambda **k: plotting.plot_seeds({"a": [fake.history()] * 2}, column="loss", **k),
         "plot_skill": lambda **k: plotting.plot_skill(fake.held_out(), dt=0.5, **k),
         "plot_trace": lambda **k: plotting.plot_trace(recorded[:, 0], model[:, 0], **time, **k),
         "plot_traces": lambda **k: plotting.plot_traces(recorded, model, scores=scores, **time, **k),
@@ -48,6 +50,7 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
 
 FIGURES = sorted(_every_figure(np.random.default_rng(0)))
 SEVERAL = {
+    "plot_accuracy_cost": 2,
     "plot_connectivity": 2,
     "plot_held_out": 2,
     "plot_input_output": 3,
