@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,7 +68,8 @@ class Images:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.pixels[index], int(self.labels[index])
+        place = range(len(self))[operator.index(index)]
+        return self.pixels[place], int(self.labels[place])
 
     def select(self, indices: Sequence[int] | np.ndarray | Tensor) -> Images:
         """Return the images with these indices, in this order, or those where a mask is True."""

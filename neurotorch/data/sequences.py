@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,8 @@ class Sequences:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.values[index], int(self.labels[index])
+        place = range(len(self))[operator.index(index)]
+        return self.values[place], int(self.labels[place])
 
     def select(self, indices: Sequence[int] | np.ndarray | Tensor) -> Sequences:
         """Return the sequences with these indices, in this order, or those where a mask is True."""

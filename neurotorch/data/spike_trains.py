@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Sequence
 from copy import copy
@@ -59,7 +60,7 @@ class SpikeTrains:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> SpikeTrain:
-        place = range(len(self))[index]
+        place = range(len(self))[operator.index(index)]
         ((_, times, units),) = self._rows.read([place], channels=self.channels)
         return SpikeTrain(
             torch.from_numpy(times.astype(np.float64 if times.dtype == np.float64 else np.float32)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -138,6 +140,25 @@ def test_spike_trains_are_opened_and_their_digest_is_checked(place, tmp_path):
     (tmp_path / "shd_test.h5").rename(tmp_path / "fsdd700_test.h5")
     with pytest.raises(ValueError, match="fsdd700_test.h5 is damaged or another file"):
         catalog.open("spoken-digits", "test", folder=tmp_path)
+
+
+def test_an_archive_of_spike_trains_is_downloaded_checked_and_opened(place, tmp_path, monkeypatch):
+    path = write_spikes(tmp_path / "shd_train.h5", [[0.5], []], [[0], []], [1, 0], speakers=[3, 4])
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "shd_train.h5")
+    card = catalog.card("heidelberg")
+    with serving({"shd_train.h5.zip": held.getvalue()}, breaks=[100]) as site:
+        file = replace(card.files[0], address=f"{site.address}shd_train.h5.zip", archive_digest=md5(held.getvalue()))
+        monkeypatch.setattr(catalog, "CARDS", (replace(card, files=(file, card.files[1])),))
+        trains = catalog.open("heidelberg", "train")
+        assert (trains.part, trains.speakers.tolist(), trains[0].units.tolist()) == ("train", [3, 4], [0])
+        assert trains.paths[0].parent == catalog.cache_folder() / "heidelberg"
+        trains.paths[0].unlink()
+        site.files["shd_train.h5.zip"] = held.getvalue()[:-30]
+        with pytest.raises(ValueError, match="shd_train.h5.zip sent does not have the digest"):
+            catalog.open("heidelberg", "train")
+    assert list((catalog.cache_folder() / "heidelberg").iterdir()) == []
 
 
 def test_names_and_parts_that_do_not_exist(place):

@@ -76,6 +76,9 @@ def test_images_and_labels_go_together(pair):
     pixel, label = images[3]
     np.testing.assert_array_equal(pixel, pixels[3])
     assert label == 2
+    assert [label for _, label in images] == labels.tolist()
+    with pytest.raises(TypeError, match="slice"):
+        images[:2]
 
 
 def test_values_are_fractions_of_white(pair):

@@ -42,6 +42,8 @@ def test_it_reads_what_the_file_holds(trains):
     assert trains[-1].label == 2
     with pytest.raises(IndexError):
         trains[3]
+    with pytest.raises(TypeError, match="slice"):
+        trains[:2]
 
 
 def test_double_times_stay_double(tmp_path):
