@@ -24,7 +24,7 @@ from neurotorch.core.storage import write_atomically
 from neurotorch.data.digests import CHUNK, file_matches, hasher, matches
 
 TIMEOUT = 30.0  # seconds without a byte
-ATTEMPTS = 5  # in a row, each of which must bring something
+ATTEMPTS = 50  # each of which must bring something: some servers break off again and again
 AGENT = "neurotorch"
 
 logger = logging.getLogger(__name__)

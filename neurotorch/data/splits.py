@@ -5,7 +5,7 @@ The test part of a data set is for the one score at the end: `refuse_test` is wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -123,8 +123,8 @@ def folds(
     return tuple(_pair(fold == index) for index in range(count))
 
 
-def leave_one_group_out(data: Labelled | Tensor, groups: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield for each group, such as a speaker, its number and the indices outside and inside of it.
+def leave_one_group_out(data: Labelled | Tensor, groups: Tensor) -> tuple[tuple[int, Tensor, Tensor], ...]:
+    """Return for each group, such as a speaker, its number and the indices outside and inside of it.
 
     Raises
     ------
@@ -136,8 +136,7 @@ def leave_one_group_out(data: Labelled | Tensor, groups: Tensor) -> Iterator[tup
     names = np.unique(members)
     if len(names) < 2:
         raise ValueError("`groups` holds one group: with it left out nothing is left.")
-    for name in names:
-        yield (int(name), *_pair(members == name))
+    return tuple((int(name), *_pair(members == name)) for name in names)
 
 
 def _pair(inside: np.ndarray) -> tuple[Tensor, Tensor]:
