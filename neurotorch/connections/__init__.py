@@ -7,6 +7,9 @@ from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.distance import distance_dependent
 from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal, rebalanced
+from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
+from neurotorch.connections.electrical import ElectricalConnection
+from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
 from neurotorch.connections.rewiring import rewire_
@@ -23,6 +26,7 @@ __all__ = [
     "Connectome",
     "Dale",
     "Distribution",
+    "ElectricalConnection",
     "Exponential",
     "Gamma",
     "Given",

@@ -63,6 +63,9 @@ class Link(NamedTuple):
     step later otherwise. `weight` is ``(post, pre)``. With `detached`, what arrives is a constant: the weight gets its
     gradient, the activity of `pre` none. A circuit whose links with ``pre >= post`` are all detached is the graph of
     e-prop.
+
+    With `field`, what the weight carries is not what `pre` emits but a field of its state as it is before the step, the
+    number among ``leaves(state)``: electrical coupling within one population, ``pre == post``.
     """
 
     pre: int
@@ -70,6 +73,7 @@ class Link(NamedTuple):
     weight: Tensor
     detached: bool = False
     delay: int | None = None
+    field: int | None = None
 
     @property
     def closes_loop(self) -> bool:
@@ -104,15 +108,24 @@ class Run(NamedTuple):
 
 
 def summed_current(
-    post: int, external: Tensor, links: Sequence[Link], emitted: Sequence[Sequence[Tensor]], starts: Sequence[int]
+    post: int,
+    external: Tensor,
+    links: Sequence[Link],
+    emitted: Sequence[Sequence[Tensor]],
+    starts: Sequence[int],
+    state: Any,
 ) -> Tensor:
     """Return the current into population `post` in one step: ``I + sum W z``.
 
-    `emitted` holds what each population has emitted so far, and `starts` where this step's activity stands in it.
+    `emitted` holds what each population has emitted so far, and `starts` where this step's activity stands in it;
+    `state` is that of `post` before the step.
     """
     for link in links:
         if link.post == post:
-            activity = emitted[link.pre][starts[link.pre] - link.lag]
+            if link.field is None:
+                activity = emitted[link.pre][starts[link.pre] - link.lag]
+            else:
+                activity = leaves(state)[link.field]
             external = external + functional.linear(activity.detach() if link.detached else activity, link.weight)
     return external
 
@@ -180,6 +193,11 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
                     f"{tuple(weight.shape)}, but (time, batch, channel) and (neuron, channel) are {shapes} here."
                 )
     for link in links:
+        if link.field is not None and (link.pre != link.post or link.field >= len(leaves(populations[link.pre].state))):
+            raise ValueError(
+                f"A link from field {link.field} of the state of population {link.pre} ends on population {link.post}, "
+                "but potentials act within one population, and the field must exist."
+            )
         if link.lag < int(link.closes_loop):
             raise ValueError(
                 f"A link from population {link.pre} to {link.post} has a delay of {link.lag} steps, but activity can "

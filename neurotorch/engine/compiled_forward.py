@@ -116,9 +116,12 @@ class Forward:
             self._plan.add_product(source, operand, weight.detach().t(), self._batch, sparse=True)
         for link in links:
             if link.post == index:
-                shift = len(populations[link.pre].history) - link.lag
-                source = self._plan.sequence(self.rows[link.pre].activity, shift=shift)
-                spikes = emits_spikes(traced[link.pre].program)
+                spikes = link.field is None and emits_spikes(traced[link.pre].program)
+                if link.field is None:
+                    shift = len(populations[link.pre].history) - link.lag
+                    source = self._plan.sequence(self.rows[link.pre].activity, shift=shift)
+                else:
+                    source = self._sequence(mine.fields[link.field], whole=self.steps + 1)
                 self._plan.add_product(source, operand, link.weight.detach().t(), self._batch, sparse=spikes)
         return operand
 

@@ -40,6 +40,13 @@ def needs_of(program: Program, drives: tuple[bool, ...]) -> Needs:
     return Needs(tuple(Value(k) in found or after[k] in found for k in range(fields)), Value(fields) in found)
 
 
+class _Coupling(NamedTuple):
+    """A field of the state that acts on the currents of the next step, and through which weights."""
+
+    field: int
+    weight: Tensor
+
+
 class _Found(NamedTuple):
     """Where the gradients of one population gather."""
 
@@ -93,7 +100,7 @@ class Reverse:
         gradients: list[Tensor | None] = []
         for index, (want, found) in enumerate(zip(self._wanted, self._found, strict=True)):
             gradients += _of_coefficients(self._traced[index], want, found)
-            gradients += [ring[0] if need else None for ring, need in zip(found.states, want.state, strict=True)]
+            gradients += [self._of_state(index, field) if need else None for field, need in enumerate(want.state)]
             gradients.append(self._of_history(index) if want.history else None)
             gradients.append(found.currents[: self.steps] if want.current else None)
             gradients += [
@@ -123,8 +130,11 @@ class Reverse:
         return self._plan.sequence(currents, shift=shift, ring=len(currents) <= self.steps)
 
     def _collect_link(self, link: Link) -> Tensor:
-        shift = len(self._populations[link.pre].history) - link.lag
-        activity = self._plan.sequence(self._rows[link.pre].activity, shift=shift)
+        if link.field is None:
+            shift = len(self._populations[link.pre].history) - link.lag
+            activity = self._plan.sequence(self._rows[link.pre].activity, shift=shift)
+        else:
+            activity = self._plan.sequence(self._rows[link.pre].fields[link.field])
         return self._collect(link.weight, activity, link.post)
 
     def _collect_inputs(self, index: int) -> list[Tensor | None]:
@@ -147,11 +157,15 @@ class Reverse:
         emitted = self._write_emitted(index)
         others = [received.seen, *received.states, received.current]
         counts = [int(emitted is not None), *(int(gradient is not None) for gradient in others)]
+        for link in self._coupling(index):
+            counts[2 + link.field] = 1
         counts[2:-1] = [1 + count for count in counts[2:-1]]  # of a state field, there is also what was carried here
         reverse = differentiate(program, tuple(counts))
         found = self._allocate(index, reverse)
         carried = [plan.sequence(ring, shift=1, ring=True) for ring in found.states]
         incoming = [None if gradient is None else plan.incoming(gradient) for gradient in others]
+        for link in self._coupling(index):
+            incoming[1 + link.field] = self._write_coupled(index, link, others[1 + link.field])
         operands = [[emitted], incoming[:1], *zip(carried, incoming[1:-1], strict=True), incoming[-1:]]
         given: dict[Operand, int] = {
             value: operand
@@ -178,7 +192,7 @@ class Reverse:
     def _write_emitted(self, index: int) -> int | None:
         """Write the gradient of emitted activity; return its operand, None if there is none."""
         plan, gradient = self._plan, self._received[index].emitted
-        outgoing = [link for link in self._links if link.pre == index and not link.detached]
+        outgoing = [x for x in self._links if x.pre == index and x.field is None and not x.detached]
         if not outgoing:
             return None if gradient is None else plan.incoming(gradient)
         like = self._populations[index].history[0]
@@ -189,6 +203,31 @@ class Reverse:
             current = self._current(link.post, shift=link.lag)
             plan.add_product(current, g_z, link.weight.detach(), self._batch, sparse=False)
         return g_z
+
+    def _coupling(self, index: int) -> list[_Coupling]:
+        """Return the links that carry a state of a population, and gradients to it."""
+        found: dict[int, Tensor] = {}
+        for link in self._links:
+            if link.pre == index and link.field is not None and not link.detached:
+                weight = link.weight.detach()
+                found[link.field] = found[link.field] + weight if link.field in found else weight
+        return [_Coupling(field, weight) for field, weight in found.items()]
+
+    def _write_coupled(self, index: int, link: _Coupling, gradient: Tensor | None) -> int:
+        """Write the gradient of a state field that acts on the next step's currents; return its operand."""
+        plan, like = self._plan, self._populations[index].history[0]
+        row = plan.row(torch.empty_like(like, memory_format=torch.contiguous_format))
+        plan.load(row, like.new_zeros(()).expand(self.steps, *like.shape) if gradient is None else gradient)
+        plan.add_product(self._current(index, shift=1), row, link.weight, self._batch, sparse=False)
+        return row
+
+    def _of_state(self, index: int, field: int) -> Tensor:
+        """Return the gradient of a field of the state before the first step."""
+        total = self._found[index].states[field][0]
+        for link in self._coupling(index):
+            if link.field == field:
+                total = total + self._currents[index][0] @ link.weight
+        return total
 
     def _allocate(self, index: int, reverse: ReverseProgram) -> _Found:
         population, received = self._populations[index], self._received[index]
@@ -226,7 +265,7 @@ class Reverse:
     def _of_history(self, index: int) -> Tensor:
         total = torch.zeros_like(self._populations[index].history)
         for link in self._links:
-            if link.pre == index and not link.detached:
+            if link.pre == index and link.field is None and not link.detached:
                 for row in range(len(total)):
                     step = row - len(total) + link.lag  # at which the row's activity arrives
                     if 0 <= step < self.steps:

@@ -58,8 +58,9 @@ def forward(
     What is seen is None among the outputs where it is the emitted activity itself.
     """
     steps = populations[0].current.shape[0]
-    needs = _needs(compiled, populations, wanted)
-    recompute = recompute and wanted is not None and not record and _saves(populations, links, needs)
+    needs = _needs(compiled, populations, links, wanted)
+    coupled = any(link.field is not None for link in links)  # gradients of their weights read states across blocks
+    recompute = recompute and wanted is not None and not record and not coupled and _saves(populations, links, needs)
     rows = [
         allocate(
             population,
@@ -138,10 +139,18 @@ def backward(
     return reverse.gradients()
 
 
-def _needs(compiled: Compiled, populations: Sequence[Population], wanted: Sequence[Wanted] | None) -> list[Needs]:
+def _needs(
+    compiled: Compiled, populations: Sequence[Population], links: Sequence[Link], wanted: Sequence[Wanted] | None
+) -> list[Needs]:
     if wanted is None:
         return [nothing(population) for population in populations]
-    return [needs_of(each.program, tuple(want.drive)) for each, want in zip(compiled.traced, wanted, strict=True)]
+    needs = [needs_of(each.program, tuple(want.drive)) for each, want in zip(compiled.traced, wanted, strict=True)]
+    for link in links:
+        if link.field is not None:
+            fields = list(needs[link.pre].fields)
+            fields[link.field] = True
+            needs[link.pre] = needs[link.pre]._replace(fields=tuple(fields))
+    return needs
 
 
 def _saves(populations: Sequence[Population], links: Sequence[Link], needs: Sequence[Needs]) -> bool:

@@ -32,7 +32,7 @@ def run_forward(
     for t in range(populations[0].current.shape[0]):
         at = [len(population.history) + t for population in populations]
         for index, population in enumerate(populations):
-            current = summed_current(index, population.current[t], links, emitted, at)
+            current = summed_current(index, population.current[t], links, emitted, at, states[index])
             z, y, states[index] = population.step(
                 population.coefficients, states[index], current, drive_at(population, t)
             )

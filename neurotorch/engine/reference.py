@@ -43,7 +43,7 @@ def scan(
     for t in range(steps):
         at = [len(population.history) + t for population in populations]
         for index, population in enumerate(populations):
-            current = summed_current(index, population.current[t], links, emitted, at)
+            current = summed_current(index, population.current[t], links, emitted, at, states[index])
             z, seen, states[index] = population.step(
                 population.coefficients, states[index], current, drive_at(population, t)
             )

@@ -108,8 +108,11 @@ class Reverse:
         for number, link in enumerate(self.links):
             total = self.weights[number]
             if link.post == index and total is not None:
-                start = block.start + len(self.populations[link.pre].history) - link.lag
-                activity = self.traces[link.pre].emitted[start : start + found.current.shape[0]]
+                if link.field is None:
+                    start = block.start + len(self.populations[link.pre].history) - link.lag
+                    activity = self.traces[link.pre].emitted[start : start + found.current.shape[0]]
+                else:
+                    activity = self.traces[link.pre].before[link.field][block]
                 total += found.current.flatten(0, 1).t() @ activity.flatten(0, 1)
         if self.wanted[index].current:
             self.currents[index].append(found.current)

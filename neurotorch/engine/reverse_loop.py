@@ -60,6 +60,9 @@ def run_block(
             *lambdas[index], g_i = _pull_back(local, t, g_z, g_s)
             if external.current is not None:
                 g_i = g_i + external.current[t]
+            for link in links:
+                if link.field is not None and link.pre == index and not link.detached:
+                    lambdas[index][link.field] = lambdas[index][link.field] + g_i @ link.weight
             now[index] = g_i
             if local.emitted_field is None:
                 lambda_z[index].append(torch.zeros_like(g_i) if g_z is None else g_z)
@@ -90,7 +93,7 @@ def through_links(
     """
     for later in (True, False):
         for link in links:
-            if link.pre == index and not link.detached and (link.lag > 0) == later:
+            if link.pre == index and link.field is None and not link.detached and (link.lag > 0) == later:
                 place, gradients = link.lag - before, after[link.post]
                 gradient = (gradients[place] if 0 <= place < len(gradients) else None) if later else now[link.post]
                 if gradient is not None:

@@ -110,9 +110,9 @@ def _teacher_forced(network: Network, target: Tensor) -> tuple[Array, Array, Arr
 
 def _other_current(network: Network, run: Run, activity: Tensor) -> Tensor | float:
     """Return the current ``(time - 1, 1, neuron)`` that reaches the last layer from neither itself nor its bias."""
-    if len(network.layers) == 1 and not network.feedback:
-        return 0.0
     layer = list(network.named_layers().values())[-1]
+    if len(network.layers) == 1 and not network.feedback and layer.electrical is None:
+        return 0.0
     assert layer.recurrent is not None
     assert layer.bias is not None
     assert run.currents is not None

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from neurotorch.connections.electrical import laplacian
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Population
 from neurotorch.engine.jacobian import Jacobian, check_pointwise, is_linear, local_jacobian
+from neurotorch.network.coupling import potential_field
 from neurotorch.network.delays import arriving, held
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer
@@ -128,13 +130,15 @@ def run_block(
         run = network.run(inputs, state, frames=frames, forcing=forcing, weights=weights, record=True)
     blocks = []
     for index, (name, layer) in enumerate(network.named_layers().items()):
-        links = _links(network, index, inputs, state, run, weights)
         own = run.runs[index]
         assert own.currents is not None
         before = [
             torch.cat([start[None], after[:-1]])
             for start, after in zip(leaves(state[index].neuron), leaves(own.states), strict=True)
         ]
+        links = _links(network, index, inputs, state, run, weights)
+        if f"{name}.electrical" in weights:
+            links.append((laplacian(weights[f"{name}.electrical"]), before[potential_field(layer.neuron)]))
         blocks.append(
             LayerBlock(
                 population_of(network, name, own.currents, state[index], forcing),

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neurotorch.connections.connection import Connection
+from neurotorch.connections.electrical import ElectricalConnection, laplacian
 from neurotorch.core.checks import check_count, check_positive
 from neurotorch.engine import Link, Population, Projection, adjoint
 from neurotorch.network.checks import check_stable
+from neurotorch.network.coupling import check_coupling, check_coupling_stable, potential_field
 from neurotorch.network.delays import arriving, held, last_steps
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.observation import Observation
@@ -56,6 +58,8 @@ class Layer(nn.Module):
         Connection from what comes in; without one, inputs are currents ``(time, batch, neuron)``.
     recurrent
         Connection of the layer with itself.
+    electrical
+        Gap junctions within the layer: their currents, from the potentials one step before, add to those of synapses.
     bias
         Constant current, fixed or `learned`, for all neurons or per neuron.
     """
@@ -67,11 +71,12 @@ class Layer(nn.Module):
         *,
         inputs: Connection | None = None,
         recurrent: Connection | None = None,
+        electrical: ElectricalConnection | None = None,
         bias: float | Tensor | Learned | Constant | None = None,
     ) -> None:
         super().__init__()
         self.neuron, self.neurons = neuron, check_count("neurons", neurons)
-        self.inputs, self.recurrent = inputs, recurrent
+        self.inputs, self.recurrent, self.electrical = inputs, recurrent, electrical
         self.bias = None if bias is None else constant("bias", bias)
         neuron.check_neurons(neurons)
         check_per_neuron("the layer", [("bias", self.bias)], neurons)
@@ -82,6 +87,8 @@ class Layer(nn.Module):
                 f"`recurrent` goes from {recurrent.pre} to {recurrent.post} neurons, but the layer has {neurons}: "
                 f"use Connection({neurons}, {neurons})."
             )
+        if electrical is not None:
+            check_coupling(electrical, neuron, neurons)
 
     def forward(self, inputs: Tensor, state: LayerState | None = None, *, dt: float) -> tuple[Tensor, LayerState]:
         """Run the layer over a sequence.
@@ -111,6 +118,9 @@ class Layer(nn.Module):
         if self.recurrent is not None:
             parts = self.recurrent.parts(dt, self.recurrent.weight(), soonest=1)
             links = [Link(0, 0, part, delay=lag) for lag, part in parts]
+        if self.electrical is not None:
+            check_coupling_stable("the layer", self.electrical, self.neuron, dt)
+            links.append(self.coupling(0, self.electrical.weight()))
         if state is None:
             like = self._outright(inputs[:1], weight, steps=len(inputs[:1]), batch=batch)
             reach = max([1, *(link.lag for link in links)])
@@ -119,6 +129,10 @@ class Layer(nn.Module):
         current = self.external_current(arrived, weight, steps=steps, batch=batch)
         (run,) = adjoint.scan([self.population(current, state, dt=dt)], links)
         return run.emitted, LayerState(run.state, last_steps(state.history, run.emitted), underway)
+
+    def coupling(self, place: int, conductance: Tensor) -> Link:
+        """Return the gap junctions of population `place` as the engine takes them."""
+        return Link(place, place, laplacian(conductance), field=potential_field(self.neuron))
 
     def with_past(self, state: LayerState, steps: int, *, dt: float) -> LayerState:
         """Return a state with `steps` steps behind it, silent ones where it has fewer, and silent inputs under way."""

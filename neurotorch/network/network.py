@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
+from neurotorch.connections.electrical import ElectricalConnection
 from neurotorch.core.checks import check_positive
 from neurotorch.engine import Link, Population, Run, adjoint
 from neurotorch.network.addresses import feedback_ends, with_overrides
 from neurotorch.network.checks import check_activity_finite, check_named_layers, check_stable
+from neurotorch.network.coupling import check_coupling_stable
 from neurotorch.network.delays import last_steps
 from neurotorch.network.extent import extent
 from neurotorch.network.forcing import Forcing
@@ -50,7 +52,8 @@ class Network(nn.Module):
 
     Notes
     -----
-    Effective weights have addresses: ``"cortex.inputs"``, ``"cortex.recurrent"``, ``"readout -> cortex"``.
+    Effective weights have addresses: ``"cortex.inputs"``, ``"cortex.recurrent"``, ``"readout -> cortex"``,
+    ``"cortex.electrical"`` (conductances).
     """
 
     def __init__(
@@ -184,11 +187,12 @@ class Network(nn.Module):
         return NetworkRun(output, tuple(states), tuple(runs))
 
     def effective_weights(self) -> Mapping[str, Tensor]:
-        """Return every effective weight ``(post, pre)`` by its address."""
-        return {address: connection.weight() for address, connection in self.connections().items()}
+        """Return every effective weight ``(post, pre)`` by its address, conductances of gap junctions among them."""
+        found = {address: connection.weight() for address, connection in self.connections().items()}
+        return found | {address: junctions.weight() for address, junctions in self.electrical_connections().items()}
 
     def connections(self) -> dict[str, Connection]:
-        """Return every connection by its address."""
+        """Return every synaptic connection by its address; see `electrical_connections` for gap junctions."""
         found: dict[str, Connection] = {}
         for name, layer in self.named_layers().items():
             for kind in ("inputs", "recurrent"):
@@ -199,6 +203,11 @@ class Network(nn.Module):
             assert isinstance(connection, Connection)
             found[address] = connection
         return found
+
+    def electrical_connections(self) -> dict[str, ElectricalConnection]:
+        """Return the gap junctions of each layer that has some, by address: ``"cortex.electrical"``."""
+        layers = self.named_layers().items()
+        return {f"{name}.electrical": layer.electrical for name, layer in layers if layer.electrical is not None}
 
     def named_layers(self) -> dict[str, Layer]:
         """Return the layers by name, in order."""
@@ -228,6 +237,8 @@ class Network(nn.Module):
         frozen = [(parameter, parameter.clone()) for parameter in self.parameters() if not parameter.requires_grad]
         for connection in self.connections().values():
             connection.project_()
+        for junctions in self.electrical_connections().values():
+            junctions.project_()
         for layer in self.named_layers().values():
             layer.neuron.project_(self.dt)
         if self.observation is not None and self.observation.instrument is not None:
@@ -251,7 +262,7 @@ class Network(nn.Module):
             parts[f"{name}.neuron"] = layer.neuron
             if layer.bias is not None:
                 parts[f"{name}.bias"] = layer.bias
-        return {**parts, **self.connections()}
+        return {**parts, **self.connections(), **self.electrical_connections()}
 
     def _groups(self) -> list[range]:
         """Return runs of consecutive layers; those that share a loop run together."""
@@ -294,6 +305,8 @@ class Network(nn.Module):
                 current = current + noise[name]
             if (recurrent := weights.get(f"{name}.recurrent")) is not None:
                 links += self._links(place, place, layer.recurrent, recurrent)
+            if (conductance := weights.get(f"{name}.electrical")) is not None:
+                links.append(layer.coupling(place, conductance))
             populations.append(
                 layer.population(
                     current,
@@ -362,6 +375,8 @@ class Network(nn.Module):
         before: str | None = None
         for name, layer in self.named_layers().items():
             check_stable(f"layer {name!r}", layer.neuron, self.dt)
+            if layer.electrical is not None:
+                check_coupling_stable(f"layer {name!r}", layer.electrical, layer.neuron, self.dt)
             if before is not None:
                 expected = self.named_layers()[before].neurons
                 if layer.inputs is None or layer.inputs.pre != expected:

@@ -34,6 +34,7 @@ class NeuronModel(nn.Module, abc.ABC):
       start by least squares inverts;
     - `for_frames`, `fit_alone` and `limits`, from which the fit of a recording starts;
     - `initial_state`, where it is not zero;
+    - `potential`, the field of the state that gap junctions act on, where it is not `v`, `v_mv`, `x` or `h`;
     - `largest_dt`, where the step is only stable up to some `dt`.
 
     All arguments of the constructor have defaults and are kept as attributes of the same name: saving rests on it, and
@@ -64,6 +65,14 @@ class NeuronModel(nn.Module, abc.ABC):
         """Return the state at rest: `like` is any tensor whose last axis is the neurons, and gives dtype and device."""
         zeros = like.new_zeros(batch, like.shape[-1])
         return self.State(*[zeros] * len(self.State._fields))
+
+    @classmethod
+    def potential(cls) -> str | None:
+        """Return the field of the state that gap junctions even out, None if there is none.
+
+        By default it is the membrane potential, `v` or `v_mv`; of rate models the rate `x`, or the current `h`.
+        """
+        return next((name for name in ("v", "v_mv", "x", "h") if name in cls.State._fields), None)
 
     @classmethod
     def for_frames(cls, dt: float, neurons: int) -> Self:

@@ -237,6 +237,8 @@ def _checked(network: Network) -> MultiTimescaleRate:
     observation, layer = network.observation, layers[-1]
     if observation is not None and not observation.is_direct():
         raise ValueError("A one-step fit needs neurons that are observed directly, one step per frame.")
+    if layer.electrical is not None:
+        raise ValueError("A one-step fit takes no gap junctions: leave them out, or train with BPTT or EProp.")
     for connection, soonest in ((layer.inputs, 0), (layer.recurrent, 1)):
         if connection is not None and connection.lags(network.dt, soonest=soonest) != [soonest]:
             raise ValueError(
