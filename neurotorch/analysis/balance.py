@@ -80,7 +80,7 @@ def measure_balance(
 
         E_i(t) = sum over connections, j of max(w_ij, 0) z_j,    I_i(t) = sum over connections, j of min(w_ij, 0) z_j
 
-    so that ``E + I`` and the bias make the current that `simulate` records.
+    so that ``E + I`` and the bias make the current that `simulate` records, but for that of gap junctions.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.dale import Dale
-from neurotorch.connections.delay import Delay, checked_delay, delay_steps
+from neurotorch.connections.delay import Delay, checked_delay, delay_steps, distinct
 from neurotorch.connections.initialization import Balanced, Given, Initialization
 from neurotorch.connections.topology import NoInputWarning, without_input
 from neurotorch.core.checks import check_count, check_finite
@@ -119,19 +119,24 @@ class Connection(nn.Module):
         list of (steps, weight)
             The weights ``(post, pre)`` add up to `weight`; those of other delays are zero.
         """
-        lags = self.lags(dt, soonest=soonest)
-        if len(lags) == 1:
-            return [(lags[0], weight)]
-        steps = torch.as_tensor(delay_steps(self.delay, dt, self.mask)).clamp(min=soonest)
-        return [(lag, torch.where(steps == lag, weight, 0.0)) for lag in lags]
+        steps = self._steps(dt, soonest)
+        if isinstance(steps, int):
+            return [(steps, weight)]
+        return [(lag, torch.where(steps == lag, weight, 0.0)) for lag in distinct(steps, self.mask)]
 
     def lags(self, dt: float, *, soonest: int) -> list[int]:
         """Return how many steps later activity arrives, each number that occurs, the smallest first."""
+        steps = self._steps(dt, soonest)
+        return [steps] if isinstance(steps, int) else distinct(steps, self.mask)
+
+    def _steps(self, dt: float, soonest: int) -> int | Tensor:
+        """Return how many steps later activity arrives; one number where there is one."""
         steps = delay_steps(self.delay, dt, self.mask)
-        if not isinstance(steps, Tensor):
-            return [max(steps, soonest)]
-        found = (steps if self.mask is None else steps[self.mask]).clamp(min=soonest).unique().tolist()
-        return found or [soonest]
+        if isinstance(steps, int):
+            return max(steps, soonest)
+        steps = steps.clamp(min=soonest)
+        found = distinct(steps, self.mask) or [soonest]
+        return found[0] if len(found) == 1 else steps
 
     @torch.no_grad()
     def set_weight(self, weight: Tensor) -> None:

@@ -67,6 +67,13 @@ def delay_steps(delay: Delay, dt: float, mask: Tensor | None = None) -> int | Te
     return steps if steps.dim() else int(steps)
 
 
+def distinct(steps: Tensor, mask: Tensor | None) -> list[int]:
+    """Return the numbers of steps that occur where a connection exists, the smallest first."""
+    chosen = steps.flatten() if mask is None else steps[mask]
+    found: list[int] = torch.bincount(chosen).nonzero().flatten().tolist()
+    return found
+
+
 def conduction_delays(
     coordinates: Tensor, sources: Tensor | None = None, *, velocity: float, least: float = 0.0
 ) -> Tensor:

@@ -37,10 +37,10 @@ class EProp(GradientRule):
     for each sample `b` by itself. The same holds for biases, time constants, thresholds and the constants of the
     observation, whose traces start from their own derivatives.
 
-    **Offline** with symmetric feedback it is the gradient of the graph in which only activity that arrives a step later
-    (recurrent connections, feedback between layers) is taken as a constant, by a reverse scan; for any differentiable
-    loss. **Online** the traces run forwards in time: memory does not grow with the window, and the weights may change
-    at every frame. It needs a `SummedLoss`.
+    **Offline** with symmetric feedback it is the gradient of the graph in which only what arrives by recurrent
+    connections, feedback between layers and gap junctions is taken as a constant, by a reverse scan; for any
+    differentiable loss. Under delays ``z_i(t-d)`` stands for ``z_i(t-1)``. **Online** the traces run forwards in time:
+    memory does not grow with the window, and the weights may change at every frame. It needs a `SummedLoss`.
 
     What is that gradient and what is not:
 
@@ -49,6 +49,8 @@ class EProp(GradientRule):
       below it: there traces are filtered as the readout filters, one trace per distinct set of its decays.
     - *Below the top layer*, online e-prop takes the error that the own time step makes, sent down through the
       connections of that step; what the layers above carry on in their states is left out. It is not the gradient.
+    - Below an *onward connection with a delay*, online e-prop sends the error down at once, not as many steps late: not
+      the gradient either.
     - With an update inside a window, traces and states that old weights have left stay: a rule, not a gradient.
     - `Random` and `Adaptive` feedback replace the way back by other weights: by design no gradient, save for the
       parameters of the last layer.

@@ -13,7 +13,6 @@ from neurotorch.connections.electrical import laplacian
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Population
 from neurotorch.engine.jacobian import Jacobian, check_pointwise, is_linear, local_jacobian
-from neurotorch.network.coupling import potential_field
 from neurotorch.network.delays import arriving, held
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.layer import Layer
@@ -138,7 +137,8 @@ def run_block(
         ]
         links = _links(network, index, inputs, state, run, weights)
         if f"{name}.electrical" in weights:
-            links.append((laplacian(weights[f"{name}.electrical"]), before[potential_field(layer.neuron)]))
+            assert layer.potential is not None
+            links.append((laplacian(weights[f"{name}.electrical"]), before[layer.potential]))
         blocks.append(
             LayerBlock(
                 population_of(network, name, own.currents, state[index], forcing),

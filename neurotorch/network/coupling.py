@@ -12,26 +12,26 @@ from neurotorch.network.steps import NeuronStep
 from neurotorch.neurons.base import NeuronModel
 
 
-def potential_field(neuron: NeuronModel) -> int:
+def potential_field(electrical: ElectricalConnection, neuron: NeuronModel) -> int:
     """Return the number of the potential among the fields of a neuron's state."""
-    name, like = neuron.potential(), torch.zeros(1, 1)
+    name = neuron.potential()
     if name is None:
         raise ValueError(
             f"{type(neuron).__name__} has no potential that gap junctions could even out: its state has "
             f"{list(neuron.State._fields)}. Define `potential` on the model, or leave out `electrical`."
         )
-    state = neuron.initial_state(1, like)
+    state = neuron.initial_state(1, electrical.raw.detach())
     place = neuron.State._fields.index(name)
     return sum(len(leaves(branch)) for branch in state[:place])
 
 
-def check_coupling(electrical: ElectricalConnection, neuron: NeuronModel, neurons: int) -> None:
-    """Raise unless gap junctions fit a layer."""
+def coupled_field(electrical: ElectricalConnection, neuron: NeuronModel, neurons: int) -> int:
+    """Return the number of the potential among the fields of the state; raise unless gap junctions fit a layer."""
     if not isinstance(electrical, ElectricalConnection):
         raise TypeError(f"`electrical` is a {type(electrical).__name__}, but it must be an ElectricalConnection.")
     if electrical.neurons != neurons:
         raise ValueError(f"`electrical` joins {electrical.neurons} neurons, but the layer has {neurons}.")
-    potential_field(neuron)
+    return potential_field(electrical, neuron)
 
 
 @torch.no_grad()
@@ -48,7 +48,7 @@ def check_coupling_stable(owner: str, electrical: ElectricalConnection, neuron: 
         Naming the neuron with the largest conductance, and the largest share of the conductances that is stable.
     """
     weight = electrical.weight().double()
-    total, field = weight.sum(1), potential_field(neuron)
+    total, field = weight.sum(1), potential_field(electrical, neuron)
     state = neuron.initial_state(1, weight)
     zero = torch.zeros_like(weight[:1, None])
     population = Population(NeuronStep(type(neuron)), neuron.coefficients(dt), state, zero, zero)

@@ -13,7 +13,7 @@ from neurotorch.connections.electrical import ElectricalConnection, laplacian
 from neurotorch.core.checks import check_count, check_positive
 from neurotorch.engine import Link, Population, Projection, adjoint
 from neurotorch.network.checks import check_stable
-from neurotorch.network.coupling import check_coupling, check_coupling_stable, potential_field
+from neurotorch.network.coupling import check_coupling_stable, coupled_field
 from neurotorch.network.delays import arriving, held, last_steps
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.observation import Observation
@@ -87,8 +87,7 @@ class Layer(nn.Module):
                 f"`recurrent` goes from {recurrent.pre} to {recurrent.post} neurons, but the layer has {neurons}: "
                 f"use Connection({neurons}, {neurons})."
             )
-        if electrical is not None:
-            check_coupling(electrical, neuron, neurons)
+        self.potential = None if electrical is None else coupled_field(electrical, neuron, neurons)
 
     def forward(self, inputs: Tensor, state: LayerState | None = None, *, dt: float) -> tuple[Tensor, LayerState]:
         """Run the layer over a sequence.
@@ -132,7 +131,7 @@ class Layer(nn.Module):
 
     def coupling(self, place: int, conductance: Tensor) -> Link:
         """Return the gap junctions of population `place` as the engine takes them."""
-        return Link(place, place, laplacian(conductance), field=potential_field(self.neuron))
+        return Link(place, place, laplacian(conductance), field=self.potential)
 
     def with_past(self, state: LayerState, steps: int, *, dt: float) -> LayerState:
         """Return a state with `steps` steps behind it, silent ones where it has fewer, and silent inputs under way."""

@@ -154,26 +154,26 @@ class Network(nn.Module):
         self._check_state(state)
         samples = None if state is None else state[0].history.shape[1]
         frames, batch = extent(inputs, forcing, frames=frames, samples=samples, neurons=self.neurons)
+        state = self.initial_state(batch) if state is None else state
         held = 1 if self.observation is None else self.observation.steps_per_frame
         steps = frames * held
         activity = inputs.repeat_interleave(held, dim=0) if inputs is not None and held > 1 else inputs
         weight = with_overrides(self.effective_weights(), weights)
-        starts = self.initial_state(batch) if state is None else state
         entry = f"{next(iter(self.layers))}.inputs"
         activity, met, underway = self._layer(0).arrivals(
-            activity, weight.get(entry), starts[0], steps=steps, dt=self.dt
+            activity, weight.get(entry), state[0], steps=steps, dt=self.dt
         )
         if met is not None:
             weight[entry] = met
         states, runs = [], []
         for group in self._groups():
-            populations, links = self._circuit(group, activity, starts, weight, steps, batch, forcing, noise or {})
+            populations, links = self._circuit(group, activity, state, weight, steps, batch, forcing, noise or {})
             if detach_recurrent:
                 links = [link._replace(detached=link.closes_loop) for link in links]
             group_runs = adjoint.scan(populations, links, record=record, recompute=recompute)
             for index, run in zip(group, group_runs, strict=True):
                 check_activity_finite(list(self.layers)[index], run)
-                history = last_steps(starts[index].history, run.emitted)
+                history = last_steps(state[index].history, run.emitted)
                 states.append(LayerState(run.state, history, None if index else underway))
                 runs.append(run)
             activity = group_runs[-1].emitted
@@ -284,7 +284,7 @@ class Network(nn.Module):
         self,
         group: range,
         activity: Tensor | None,
-        starts: NetworkState,
+        state: NetworkState,
         weights: Mapping[str, Tensor],
         steps: int,
         batch: int,
@@ -310,7 +310,7 @@ class Network(nn.Module):
             populations.append(
                 layer.population(
                     current,
-                    starts[index],
+                    state[index],
                     dt=self.dt,
                     observation=self._observation_of(index),
                     forcing=self._forcing_of(index, forcing),
