@@ -20,6 +20,7 @@ from neurotorch.network.extent import extent
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.freezing import set_trainable
 from neurotorch.network.layer import Layer, LayerState
+from neurotorch.network.learned_start import LearnedStart
 from neurotorch.network.observation import Observation
 
 NetworkState = tuple[LayerState, ...]
@@ -49,6 +50,9 @@ class Network(nn.Module):
         What the instrument sees of the last layer; without one, the quantity that its neurons show.
     feedback
         ``"source -> target"`` to connection, the source not before the target.
+    learned_start
+        Whether the state from which runs start is learned: one for all samples, at rest before training, the part
+        ``"start"``. Online e-prop, which has no way back to it, leaves it as it is.
 
     Notes
     -----
@@ -63,6 +67,7 @@ class Network(nn.Module):
         dt: float,
         observation: Observation | None = None,
         feedback: Mapping[str, Connection] | None = None,
+        learned_start: bool = False,
     ) -> None:
         super().__init__()
         self.dt = check_positive("dt", dt, "s")
@@ -73,6 +78,10 @@ class Network(nn.Module):
         self._check_layers()
         sizes = {name: layer.neurons for name, layer in self.named_layers().items()}
         self._loops = [feedback_ends(address, sizes, self.connections()[address]) for address in self.feedback]
+        self.learned_start, self.start = learned_start, None
+        if learned_start:
+            rates = [layer.neuron.emits == "rates" for layer in self.named_layers().values()]
+            self.start = LearnedStart(self.initial_state(), rates)
 
     @property
     def frame_dt(self) -> float:
@@ -214,8 +223,9 @@ class Network(nn.Module):
         return {name: layer for name, layer in self.layers.items() if isinstance(layer, Layer)}
 
     def initial_state(self, batch: int = 1) -> NetworkState:
-        """Return the state at rest."""
-        return tuple(self._initial(index, batch) for index in range(len(self.layers)))
+        """Return the state at rest, or the learned one."""
+        rest = tuple(self._initial(index, batch) for index in range(len(self.layers)))
+        return rest if self.start is None else self.start(rest)
 
     def freeze(self, *addresses: str) -> None:
         """Keep training from moving parts of the network.
@@ -257,6 +267,7 @@ class Network(nn.Module):
     def _parts(self) -> dict[str, nn.Module]:
         """Return what can be frozen, by address; a layer that is named "observation" hides the observation."""
         parts: dict[str, nn.Module] = {} if self.observation is None else {"observation": self.observation}
+        parts.update({} if self.start is None else {"start": self.start})
         parts.update(self.named_layers())
         for name, layer in self.named_layers().items():
             parts[f"{name}.neuron"] = layer.neuron
@@ -307,6 +318,7 @@ class Network(nn.Module):
                 links += self._links(place, place, layer.recurrent, recurrent)
             if (conductance := weights.get(f"{name}.electrical")) is not None:
                 links.append(layer.coupling(place, conductance))
+                links.append(Link(place, place, recurrent))
             populations.append(
                 layer.population(
                     current,

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from neurotorch.core.checks import check_count, nearest
-from neurotorch.network.forcing import Forcing
+from neurotorch.network.initial import warm_up
 from neurotorch.network.network import Network, NetworkState
+from neurotorch.network.noise import NoiseLike, noise_currents
 
 QUANTITIES = ("observed", "emitted", "states", "currents")
 
@@ -52,7 +53,7 @@ def simulate(
     batch: int = 1,
     state: NetworkState | None = None,
     record: Collection[str] = ("observed",),
-    noise: float = 0.0,
+    noise: NoiseLike | Mapping[str, NoiseLike] = 0.0,
     generator: torch.Generator | None = None,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Trajectory:
@@ -71,7 +72,8 @@ def simulate(
     record
         Any of ``"observed"``, ``"emitted"``, ``"states"``, ``"currents"``.
     noise
-        Standard deviation of a Gaussian current, drawn anew for every step and neuron.
+        A random current: the standard deviation of one that is drawn anew for every step and neuron (a number, or one
+        per neuron), `WhiteNoise(...)` or `OrnsteinUhlenbeck(...)`; for all layers, or by their names.
     generator
         Where the noise is drawn from; needed with noise.
     weights
@@ -80,7 +82,8 @@ def simulate(
     for quantity in record:
         if quantity not in QUANTITIES:
             raise ValueError(f"Cannot record {quantity!r}; there are {QUANTITIES}.{nearest(quantity, QUANTITIES)}")
-    if noise and generator is None:
+    noisy = not isinstance(noise, (int, float)) or noise != 0
+    if noisy and generator is None:
         raise ValueError(
             "Noise needs a `generator`, so that the simulation can be repeated: torch.Generator().manual_seed(0)."
         )
@@ -93,6 +96,10 @@ def simulate(
         for name, layer in network.named_layers().items():
             shape = (steps, state[0].history.shape[1], layer.neurons)
             currents[name] = noise * torch.randn(shape, generator=generator).to(layer.like())
+    if noisy and generator is not None:
+        length = check_count("frames", (frames or 0) if inputs is None else inputs.shape[0])
+        samples = state[0].history.shape[-2]
+        currents = noise_currents(network, noise, frames=length, batch=samples, generator=generator)
     everything = "states" in record or "currents" in record
     run = network.run(inputs, state, frames=frames, weights=weights, noise=currents, record=everything)
     by_name = dict(zip(network.layers, run.runs, strict=True))
@@ -142,6 +149,6 @@ def forecast(
         raise ValueError(
             f"`inputs` has {len(inputs)} frames, but {known} recent and {frames} forecast frames need {known + frames}."
         )
-    _, state = network(None if inputs is None else inputs[:known], forcing=Forcing.full(recent), weights=weights)
+    state = warm_up(network, recent, inputs=None if inputs is None else inputs[:known], weights=weights)
     output, _ = network(None if inputs is None else inputs[known:], state, frames=frames, weights=weights)
     return output
