@@ -16,12 +16,16 @@ import torch
 
 from neurotorch.analysis import count_connections
 from neurotorch.connections import Connection, Dale
+from neurotorch.core.config import build, describe
+from neurotorch.core.vocabulary import spike
 from neurotorch.data import Batch, Recording, read
 from neurotorch.data.readers.read import READERS
+from neurotorch.engine import Link, adjoint, reference
+from neurotorch.engine.choice import choose
 from neurotorch.evaluation import fit_baselines
 from neurotorch.learning import BPTT, MeanSquaredError, compare_gradients
 from neurotorch.network import Layer, Network
-from neurotorch.neurons import FiringRate
+from neurotorch.neurons import LIF, FiringRate
 
 REPOSITORY = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / "docs" / "extending.md").read_text("utf-8"), re.M | re.S)
@@ -32,7 +36,7 @@ MODEL, EXPORT, TEST = (
     "tests/neurons/test_adaptive_rate.py",
 )
 FRAMES = (("whole", 12), ("half", 6))
-CONTRACTS = {"test_form", "test_steps", "test_constants", "test_compiled", "test_engine", "test_eprop"}
+CONTRACTS = {"test_form", "test_steps", "test_constants", "test_compiled", "test_engine", "test_eprop", "test_training"}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,34 @@ def test_the_example_of_a_neuron_model_keeps_the_house_rules(tmp_path):
         command += ["--no-cache", str(tmp_path / Path(MODEL).name)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_surrogate_is_its_formula_runs_compiled_and_is_saved_with_a_network(examples, generator):
+    x = torch.linspace(-3, 3, 61, dtype=torch.float64, requires_grad=True)
+    (found,) = torch.autograd.grad(spike(x, examples.MultiGaussian()).sum(), x)
+
+    def bell(center, width):
+        return np.exp(-((x.detach().numpy() - center) ** 2) / (2 * width**2))
+
+    expected = 1.15 * bell(0, 0.5) - 0.15 * (bell(0.5, 3) + bell(-0.5, 3))
+    np.testing.assert_allclose(found.numpy(), 0.3 * expected, rtol=1e-12, atol=1e-15)
+
+    layer = Layer(LIF(surrogate=examples.MultiGaussian(height=0.2)), 4, recurrent=Connection(4, 4, generator=generator))
+    network = Network({"cortex": layer}, dt=0.001).double()
+    currents = 0.3 * torch.rand(50, 2, 4, generator=generator, dtype=torch.float64)
+    state = network.initial_state(2)[0]
+    population = layer.population(currents, state, dt=0.001)
+    assert choose([population], []) is not None, "it is written in the vocabulary"
+    gradients = []
+    for scan in (adjoint.scan, reference.scan):
+        (run,) = scan([population], [Link(0, 0, layer.recurrent.weight())])
+        gradients.append(torch.autograd.grad(run.emitted.sum(), layer.recurrent.raw)[0])
+    assert float(gradients[1].norm()) > 0
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-12)  # another order of sums
+
+    again = build(describe(network), extra=[examples.MultiGaussian], tensors=network.state_dict()).double()
+    again.load_state_dict(network.state_dict())
+    assert again.layers["cortex"].neuron.surrogate == examples.MultiGaussian(height=0.2)
 
 
 def test_the_learning_rule_trains_with_a_penalty_and_is_audited(examples):

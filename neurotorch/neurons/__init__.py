@@ -5,7 +5,7 @@ from neurotorch.neurons.adaptive_lif import AdaptiveLIF
 from neurotorch.neurons.adex import AdEx
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.calcium import Calcium
-from neurotorch.neurons.constant import Constant, Learned, learned
+from neurotorch.neurons.constant import Constant, Learned, learned, log_normal
 from neurotorch.neurons.current_integrator import CurrentIntegrator
 from neurotorch.neurons.current_lif import CurrentLIF
 from neurotorch.neurons.current_rate import CurrentRate
@@ -80,4 +80,5 @@ __all__ = [
     "Triangular",
     "WilsonCowan",
     "learned",
+    "log_normal",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from neurotorch.core.checks import check_finite
+from neurotorch.core.checks import check_count, check_finite, check_positive
 
 
 class Learned(NamedTuple):
@@ -20,6 +20,28 @@ class Learned(NamedTuple):
 def learned(value: float | Tensor) -> Learned:
     """Mark a constant as learned, starting at `value` (a float for all neurons, or a tensor with one value each)."""
     return Learned(value)
+
+
+def log_normal(neurons: int, median: float, *, sigma: float = 0.5, generator: torch.Generator) -> Tensor:
+    """Return a positive constant for each of `neurons`, spread about `median`: ``median exp(sigma n)``.
+
+    ``n`` is standard normal, so that half of them lie below `median` and two of three within a factor of ``exp(sigma)``
+    of it. ``learned(log_normal(100, 0.02, generator=generator))`` starts learned time constants there.
+
+    Parameters
+    ----------
+    neurons
+        How many.
+    median
+        In the unit of the constant.
+    sigma
+        Standard deviation of the logarithm.
+    generator
+        Where they are drawn from.
+    """
+    median, sigma = check_positive("median", median), check_positive("sigma", sigma)
+    normal = torch.randn(check_count("neurons", neurons), generator=generator, device=generator.device)
+    return median * torch.exp(sigma * normal)
 
 
 class Constant(nn.Module):

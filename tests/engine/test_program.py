@@ -118,3 +118,44 @@ def test_options_among_the_coefficients_are_part_of_the_program(generator):
         gradients.append(found[-2])
     assert torch.equal(gradients[0], gradients[-1])
     assert not any(torch.equal(gradients[0], other) for other in gradients[1:-1])
+
+
+class OwnStep(torch.autograd.Function):
+    """A surrogate as torch has it: its derivative is not that of what it does."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.x = x
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnSpike:
+    def __call__(self, coefficients, state, current, drive):
+        x = coefficients[0] * state.x + current
+        return OwnStep.apply(x - 0.5), x, State(x=x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Halted:
+    def __call__(self, coefficients, state, current, drive):
+        with torch.no_grad():
+            kept = coefficients[0] * state.x
+        return kept + current, current, State(x=kept + current)
+
+
+def test_a_step_with_a_derivative_of_its_own_keeps_it(generator):
+    current = torch.rand(20, 2, 4, generator=generator, dtype=DOUBLE).requires_grad_()
+    weight = (0.3 * torch.randn(4, 4, generator=generator, dtype=DOUBLE)).requires_grad_()
+    rest, decay = torch.zeros(2, 4, dtype=DOUBLE), torch.tensor(0.9, dtype=DOUBLE)
+    for step in (OwnSpike(), Halted()):
+        population, links = Population(step, (decay,), State(x=rest), rest, current), [Link(0, 0, weight)]
+        assert choose([population], links) is None
+        wanted = [current, weight]
+        found = results(adjoint, [population], links, wanted)
+        assert_close(found, results(reference, [population], links, wanted))
+        assert float(found[-1].norm()) > 0

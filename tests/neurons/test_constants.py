@@ -7,7 +7,7 @@ import torch
 
 from neurotorch.connections import Connection
 from neurotorch.network import Layer, Network
-from neurotorch.neurons import LIF, Constant, FiringRate, MultiTimescaleRate, WilsonCowan, learned
+from neurotorch.neurons import LIF, Constant, FiringRate, MultiTimescaleRate, WilsonCowan, learned, log_normal
 
 BAD = [
     (lambda: LIF(-0.02), ValueError, r"`tau_mem` holds -0\.02, but it must be above 0"),
@@ -87,3 +87,28 @@ def test_one_constant_may_be_shared_by_two_models():
     first, second = FiringRate(shared), WilsonCowan(shared)
     shared.assign(torch.tensor(0.7))
     assert float(first.tau.value) == float(second.tau.value) == pytest.approx(0.7)
+
+
+def test_a_log_normal_start_is_spread_about_its_median_and_repeated_by_its_generator():
+    def drawn(seed, count=10_000):
+        return log_normal(count, 0.02, sigma=0.5, generator=torch.Generator().manual_seed(seed))
+
+    logarithms = (drawn(1) / 0.02).log()
+    error = 6 / 10_000**0.5  # six standard deviations of the mean of that many, in units of sigma
+    assert float(logarithms.mean()) == pytest.approx(0, abs=0.5 * error)
+    assert float(logarithms.std()) == pytest.approx(0.5, rel=error)
+    assert torch.equal(drawn(1), drawn(1))
+    with pytest.raises(ValueError, match="`median` is -1"):
+        log_normal(3, -1.0, generator=torch.Generator())
+
+
+def test_wilson_cowan_learns_tau_mu_and_r_of_every_neuron(generator):
+    taus = log_normal(7, 0.1, generator=generator)
+    unit = WilsonCowan(learned(taus), learned(torch.zeros(7)), r=learned(torch.full((7,), 0.1)))
+    network = Network({"cortex": Layer(unit, 7, recurrent=Connection(7, 7, generator=generator))}, dt=0.001)
+    torch.testing.assert_close(unit.tau.value, taus, rtol=1e-6, atol=0)
+    output, _ = network(None, frames=20)
+    output.square().sum().backward()
+    for parameter in (unit.tau.raw, unit.mu.raw, unit.r.raw):
+        assert parameter.shape == (7,)
+        assert bool((parameter.grad != 0).all())

@@ -1,10 +1,14 @@
 """Surrogates, resets and transfer functions against their formulas."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
 
 from neurotorch.core.vocabulary import spike, transfer
+from neurotorch.engine import choice
+from neurotorch.network import Layer
 from neurotorch.neurons import (
     LIF,
     Arctangent,
@@ -122,3 +126,26 @@ def test_a_surrogate_that_is_the_derivative_of_a_step_from_0_to_1_has_unit_area(
     found = torch.trapezoid(surrogate.derivative(x), x).item()
     # arctan(500 pi) is pi / 2 to 6e-4; the edges of the box are off by half a spacing of 5e-4 each
     assert found == pytest.approx(area, abs=1e-3)
+
+
+class Erf(NamedTuple):
+    """A surrogate of the user's, in a word that the vocabulary does not have."""
+
+    slope: float = 2.0
+
+    def derivative(self, x):
+        return 1 - torch.special.erf(self.slope * x).abs()
+
+
+def test_a_surrogate_outside_the_vocabulary_works_in_torch_and_says_so_once(caplog, generator):
+    layer = Layer(LIF(torch.tensor(0.02, dtype=DOUBLE), surrogate=Erf()), 3)
+    currents = torch.rand(20, 2, 3, generator=generator, dtype=DOUBLE).mul_(0.3).requires_grad_()
+    choice._report.cache_clear()
+    with caplog.at_level("WARNING", logger=choice.__name__):
+        for _ in range(3):
+            emitted, _ = layer(currents, dt=0.001)
+    assert len(caplog.records) == 1
+    assert "runs in torch" in caplog.text
+    (found,) = torch.autograd.grad(emitted[0].sum(), currents)
+    expected = 1 - torch.special.erf(2 * (currents[0] - 1)).abs()
+    torch.testing.assert_close(found[0], expected.detach(), rtol=1e-6, atol=0)  # the threshold is 1 in float32
