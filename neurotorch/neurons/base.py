@@ -17,8 +17,8 @@ class NeuronModel(nn.Module, abc.ABC):
     A model Must define, in one file:
 
     - `State` and `Coefficients`, NamedTuples at module level. Every field of a state is one floating
-      ``(batch, neuron)`` tensor, or a tuple of such tensors (a bank of filters). A coefficient broadcasts against
-      ``(batch, neuron)``, or is an option.
+      ``(batch, neuron)`` tensor, or a tuple of such tensors (a bank of filters; an empty one where an option makes the
+      field superfluous). A coefficient broadcasts against ``(batch, neuron)``, or is an option.
     - `emits`: ``"spikes"`` or ``"rates"``.
     - `coefficients(dt)`: computed once per sequence, differentiable in the constants that are learned.
     - `step(coefficients, state, current) -> (emitted, state)`: static, pure, pointwise (neuron *j* of sample *b* sees
@@ -37,8 +37,8 @@ class NeuronModel(nn.Module, abc.ABC):
     - `potential`, the field of the state that gap junctions act on, where it is not `v`, `v_mv`, `x` or `h`;
     - `largest_dt`, where the step is only stable up to some `dt`.
 
-    All arguments of the constructor have defaults and are kept as attributes of the same name: saving rests on it, and
-    so do the contract tests, which find every model by themselves.
+    All arguments of the constructor have defaults, save those of a model that is composed of others, and are kept as
+    attributes of the same name: saving rests on it, and so do the contract tests, which find every model by themselves.
     """
 
     State: ClassVar[type[Any]]

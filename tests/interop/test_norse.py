@@ -9,8 +9,9 @@ import torch
 from neurotorch.connections import Connection, Dale
 from neurotorch.core.config import build, describe
 from neurotorch.data import Batch
+from neurotorch.engine.choice import choose
 from neurotorch.interop import NorseNeuron, from_norse
-from neurotorch.learning import BPTT, EProp, FiringRatePenalty, MeanSquaredError, TruncatedBPTT
+from neurotorch.learning import BPTT, FORCE, EProp, FiringRatePenalty, MeanSquaredError, ThreeFactor, TruncatedBPTT
 from neurotorch.network import Layer, Network
 from neurotorch.neurons import LeakyIntegrator
 from tests.contracts.models import lively_currents
@@ -124,6 +125,34 @@ def test_online_eprop_is_offline_eprop(generator):
         found.append([p.grad.clone() for p in network.parameters()])
     for one, other in zip(*found, strict=True):
         assert float((one - other).norm()) <= 1e-9 * float(one.norm())
+
+
+def test_the_three_factor_rule_and_force_take_it_too(generator):
+    network, currents = recurrent(from_norse(norse.LSNNCell()), generator, readout=True)
+    target = torch.rand(STEPS, BATCH, 2, generator=generator, dtype=DOUBLE)
+    before = network.layers["cortex"].recurrent.raw.detach().clone()
+    rule = ThreeFactor(
+        network,
+        lambda output, batch: -(output - batch.target).square().mean(-1),
+        optimizer=torch.optim.SGD(network.parameters(), lr=0.1),
+    )
+    rule.compute(Batch(target, currents))
+    rule.apply()
+    after = network.layers["cortex"].recurrent.raw.detach()
+    assert bool(torch.isfinite(after).all())
+    assert not torch.equal(after, before)
+    rule = FORCE(network, alpha=1.0)
+    losses = [rule.compute(Batch(target[:, :1], currents[:, :1])).loss for _ in range(5)]
+    assert losses[-1] < losses[0]
+    assert network.dale_violations() == 0
+
+
+def test_integrators_run_compiled_and_spikes_of_norse_in_torch():
+    for make, compiled in ((CELLS["leaky integrator"], True), (CELLS["LIF"], False)):
+        layer = Layer(from_norse(make()), 3)
+        current = torch.zeros(20, 1, 3)
+        population = layer.population(current, layer.initial_state(1, current), dt=DT)
+        assert (choose([population], []) is not None) == compiled
 
 
 def test_a_step_with_its_parameters_is_the_cell(generator):
