@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from neurotorch.core.checks import nearest
 from neurotorch.engine import Population
 from neurotorch.engine.jacobian import check_pointwise
+from neurotorch.interop.named_tuples import check_names, flatten, is_tuple, make, paths
 from neurotorch.network.steps import NeuronStep
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, check_per_neuron, constant, learned
@@ -90,12 +91,13 @@ class NorseNeuron(NeuronModel):
             {name: constant(name, value, positive="tau" in name) for name, value in constants.items()}
         )
         parameters, state = _classes(_resolve(function))
-        _check_names(function, {**constants, **self.options}, parameters)
-        _check_names(function, self.rest, state)
-        if not any(path.endswith("method") for path in _paths(parameters)):
+        check_names(function, {**constants, **self.options}, parameters)
+        check_names(function, self.rest, state)
+        if not any(path.endswith("method") for path in paths(parameters)):
             self.emits = "rates"  # it has no surrogate: an integrator
         wide = [shape[-1] for module in self.constants.values() if (shape := module().shape)]
-        like = torch.zeros(1, 2, max(wide, default=3))
+        device = next((module().device for module in self.constants.values()), None)
+        like = torch.zeros(1, 2, max(wide, default=3), device=device)
         start = self.initial_state(2, like)
         population = Population(NeuronStep(type(self)), self.coefficients(0.001), start, like[0], like)
         check_pointwise(function, population)
@@ -105,7 +107,7 @@ class NorseNeuron(NeuronModel):
         values: dict[str, Any] = {name: module() for name, module in self.constants.items()}
         values |= {name: _resolve(value) if ":" in value else value for name, value in self.options.items()}
         function = _resolve(self.function)
-        return NorseCoefficients(function, _make(_classes(function)[0], values), dt)
+        return NorseCoefficients(function, make(_classes(function)[0], values), dt)
 
     @staticmethod
     def step(coefficients: Any, state: Any, current: Any) -> tuple[Any, Any]:
@@ -118,8 +120,8 @@ class NorseNeuron(NeuronModel):
         """Return `rest`."""
         _, kind = _classes(_resolve(self.function))
         zeros = like.new_zeros(batch, like.shape[-1])
-        values = {path: zeros + torch.as_tensor(self.rest.get(path, 0.0)).to(like) for path in _paths(kind)}
-        return NorseState(norse=_make(kind, values))
+        values = {path: zeros + torch.as_tensor(self.rest.get(path, 0.0)).to(like) for path in paths(kind)}
+        return NorseState(norse=make(kind, values))
 
     def check_neurons(self, neurons: int) -> None:
         """Raise if a constant given per neuron does not fit a population of `neurons`."""
@@ -165,7 +167,7 @@ def from_norse(cell: Any, parameters: Any = None, *, learn: Collection[str] = ()
             )
         function, parameters = getattr(module, "activation", None), getattr(module, "p", None)
         if inspect.isfunction(function):
-            rest = {path: _number(value) for path, value in _flatten(module.state_fallback(torch.zeros(1, 1)))}
+            rest = {path: _number(value) for path, value in flatten(module.state_fallback(torch.zeros(1, 1)))}
     if not inspect.isfunction(function):
         raise TypeError(f"{cell!r} is neither a cell of norse nor a step function: give one such as LIFCell().")
     kind, _ = _classes(function)
@@ -173,7 +175,7 @@ def from_norse(cell: Any, parameters: Any = None, *, learn: Collection[str] = ()
         raise ValueError(f"{function.__qualname__} needs `parameters`: norse has no defaults for {missing}.")
     given = kind() if parameters is None else parameters
     numbers, options = {}, {}
-    for path, value in _flatten(given):
+    for path, value in flatten(given):
         if isinstance(value, str):
             options[path] = value
         elif callable(value) and not isinstance(value, Tensor):
@@ -211,55 +213,12 @@ def _classes(function: Any) -> tuple[Any, Any]:
     arguments = list(inspect.signature(function).parameters)
     hints = typing.get_type_hints(function)
     found = [hints.get(argument) for argument in arguments]
-    if len(arguments) != _ARGUMENTS or not (_is_tuple(found[1]) and _is_tuple(found[2])):
+    if len(arguments) != _ARGUMENTS or not (is_tuple(found[1]) and is_tuple(found[2])):
         raise ValueError(
             f"{function.__qualname__} takes {', '.join(arguments)}, but a neuron's step takes its current, a state, "
             "parameters and dt, each neuron its own: take a feed-forward step, and put weights into connections."
         )
     return found[2], found[1]
-
-
-def _is_tuple(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
-
-
-def _paths(kind: Any, start: str = "") -> Iterator[str]:
-    """Yield the names of the fields of a NamedTuple class, those within others as ``"outer/inner"``."""
-    hints = typing.get_type_hints(kind)
-    for field in kind._fields:
-        if _is_tuple(hints[field]):
-            yield from _paths(hints[field], f"{start}{field}/")
-        else:
-            yield f"{start}{field}"
-
-
-def _flatten(tree: Any, start: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a NamedTuple under the names of `_paths`."""
-    for field, value in zip(tree._fields, tree, strict=True):
-        if isinstance(value, tuple):
-            yield from _flatten(value, f"{start}{field}/")
-        else:
-            yield f"{start}{field}", value
-
-
-def _make(kind: Any, values: Mapping[str, Any], start: str = "") -> Any:
-    """Return a NamedTuple of the class `kind` with `values` by the names of `_paths`, and defaults for the rest."""
-    hints, fields = typing.get_type_hints(kind), {}
-    for field in kind._fields:
-        if _is_tuple(hints[field]):
-            fields[field] = _make(hints[field], values, f"{start}{field}/")
-        elif start + field in values:
-            fields[field] = values[start + field]
-        elif field not in kind._field_defaults:
-            raise ValueError(f"{kind.__name__} needs a value of {start + field!r}, which norse has no default for.")
-    return kind(**fields)
-
-
-def _check_names(function: str, given: Mapping[str, Any], kind: Any) -> None:
-    known = list(_paths(kind))
-    for name in given:
-        if name not in known:
-            raise ValueError(f"{function} has no {name!r}; there are {known}.{nearest(name, known)}")
 
 
 def _has_weights(cell: nn.Module) -> bool:

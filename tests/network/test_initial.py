@@ -6,7 +6,7 @@ import torch
 from neurotorch.core.config import build, describe
 from neurotorch.core.trees import leaves, transform
 from neurotorch.data import Batch
-from neurotorch.learning import BPTT, EProp, MeanSquaredError
+from neurotorch.learning import BPTT, EProp, MeanSquaredError, TruncatedBPTT
 from neurotorch.network import Observation, forecast, random_state, warm_up
 from neurotorch.neurons import LIF, AdaptiveLIF, Calcium, FiringRate, LeakyIntegrator, MultiTimescaleRate, WilsonCowan
 from tests.network.builders import DOUBLE, layer, network
@@ -129,6 +129,19 @@ def test_spikes_before_the_first_step_are_not_learned(generator):
     assert {name for name, _ in ours.named_parameters() if name.startswith("start")} == {
         "start.neurons.0.0", "start.neurons.1.0", "start.histories.1",
     }  # fmt: skip
+
+
+def test_truncated_bptt_trains_the_start_with_the_rest(generator):
+    ours = rates(generator, learned_start=True)
+    batch = Batch(torch.rand(20, 2, 5, generator=generator, dtype=DOUBLE), None)
+    rule = TruncatedBPTT(ours, MeanSquaredError(), optimizer=torch.optim.Adam(ours.parameters(), lr=0.02), k1=4, k2=8)
+    before = {name: p.detach().clone() for name, p in ours.named_parameters()}
+    losses = []
+    for _ in range(5):
+        losses.append(rule.compute(batch).loss)
+        rule.apply()
+    assert losses[-1] < losses[0]
+    assert all(not torch.equal(before[name], p) for name, p in ours.named_parameters())
 
 
 def test_online_eprop_trains_the_rest_and_leaves_the_start(generator):
