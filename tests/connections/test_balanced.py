@@ -19,6 +19,7 @@ from neurotorch.connections import (
     Normal,
     Regions,
     rebalanced,
+    Regions,
     sparse,
     spectrum_report,
 )
