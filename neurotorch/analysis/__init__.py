@@ -24,6 +24,7 @@ from neurotorch.analysis.doctor import (
 )
 from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
 from neurotorch.analysis.pathway import pathway
+from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
 from neurotorch.analysis.spectra import spectra_of
 from neurotorch.analysis.study import AblationStudy
 
@@ -41,6 +42,7 @@ __all__ = [
     "Rebalance",
     "ScaleInputs",
     "ScaleOutputs",
+    "ParadoxicalResponse",
     "ablation_named",
     "count_connections",
     "examine",
