@@ -20,6 +20,7 @@ from neurotorch.connections import (
     Regions,
     rebalanced,
     Regions,
+    rebalanced,
     sparse,
     spectrum_report,
 )
