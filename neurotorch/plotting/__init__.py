@@ -3,6 +3,8 @@
 from neurotorch.plotting.ablation import plot_ablation
 from neurotorch.plotting.accuracy_cost import plot_accuracy_cost
 from neurotorch.plotting.confusion import plot_confusion
+from neurotorch.plotting.balance import plot_balance
+from neurotorch.plotting.eigenvalues import plot_eigenvalues
 from neurotorch.plotting.horizons import plot_held_out, plot_horizons
 from neurotorch.plotting.input_output import plot_input_output
 from neurotorch.plotting.learning import plot_learning
@@ -15,12 +17,13 @@ from neurotorch.plotting.seeds import plot_seeds
 from neurotorch.plotting.skill import plot_skill
 from neurotorch.plotting.style import save_figure, style
 from neurotorch.plotting.traces import plot_trace, plot_traces, ranked_neurons
-from neurotorch.plotting.weights import plot_connectivity, plot_eigenvalues, plot_weights
+from neurotorch.plotting.weights import plot_connectivity, plot_weights
 
 __all__ = [
     "plot_ablation",
     "plot_accuracy_cost",
     "plot_confusion",
+    "plot_balance",
     "plot_connectivity",
     "plot_eigenvalues",
     "plot_held_out",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
+from neurotorch.plotting.eigenvalues import plot_eigenvalues
 from neurotorch.plotting.horizons import plot_horizons
 from neurotorch.plotting.recovery import plot_recovery
 from neurotorch.plotting.style import keep_ticks, new_figure, style
 from neurotorch.plotting.traces import plot_traces, ranked_neurons
-from neurotorch.plotting.weights import plot_eigenvalues, plot_weights
+from neurotorch.plotting.weights import plot_weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""The weights of a connection, sorted by presynaptic type, and their eigenvalues."""
+"""The weights of a connection, sorted by presynaptic type."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotorch.plotting.eigenvalues import checked_matrix, plot_eigenvalues
 from neurotorch.plotting.style import (
     BLACK,
     EXCITATORY,
     FREE,
-    GREY,
     INHIBITORY,
-    MODEL,
     axes_or_new,
-    number,
     several_or_new,
     sign_colormap,
 )
@@ -72,7 +70,7 @@ def plot_weights(
     ax
         A new figure unless given.
     """
-    matrix = _checked(weight)
+    matrix = checked_matrix(weight)
     same = matrix.shape[0] == matrix.shape[1] if recurrent is None else recurrent
     if same and matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"`weight` has the shape {matrix.shape}, but recurrent weights are square.")
@@ -106,36 +104,6 @@ def plot_weights(
     return own
 
 
-def plot_eigenvalues(weight: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """Plot the eigenvalues of a square matrix ``(post, pre)``, the unit circle and the circle of the spectral radius.
-
-    The work grows with the cube of the number of neurons (about one second for 1,000 on one core).
-    """
-    matrix = _checked(weight)
-    if matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"`weight` has the shape {matrix.shape}, but only a square matrix has eigenvalues.")
-    values = np.linalg.eigvals(matrix)
-    radius = float(np.abs(values).max())
-    circle = np.exp(2j * np.pi * np.linspace(0.0, 1.0, 361))
-    with axes_or_new(ax, (4.2, 4.6)) as own:
-        own.axhline(0.0, color=GREY, linewidth=0.5, zorder=0)
-        own.axvline(0.0, color=GREY, linewidth=0.5, zorder=0)
-        own.plot(circle.real, circle.imag, color=BLACK, linestyle="--", linewidth=1.0, label="unit circle")
-        ring = radius * circle
-        own.plot(ring.real, ring.imag, color=MODEL, linewidth=1.0, label=f"spectral radius {number(radius)}")
-        own.plot(values.real, values.imag, "o", color=MODEL, markersize=3.5, markeredgewidth=0, alpha=0.7)
-        own.lines[-1].set_label(f"{len(values)} eigenvalue{'s' if len(values) > 1 else ''}")
-        edge = 1.08 * max(1.0, radius)
-        own.set_xlim(-edge, edge)
-        own.set_ylim(-edge, edge)
-        own.set_aspect("equal")
-        own.locator_params(nbins=5)
-        own.set_xlabel("real part")
-        own.set_ylabel("imaginary part")
-        own.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.4, columnspacing=1.2)
-    return own
-
-
 def plot_connectivity(
     weight: ArrayLike,
     *,
@@ -148,15 +116,6 @@ def plot_connectivity(
         plot_weights(weight, signs=signs, recurrent=True, label=label, ax=left)
         plot_eigenvalues(weight, ax=right)
     return left, right
-
-
-def _checked(weight: ArrayLike) -> NDArray[np.float64]:
-    matrix = np.asarray(weight, dtype=np.float64)
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"`weight` has the shape {matrix.shape}, but it must be (post, pre) and not empty.")
-    if not np.isfinite(matrix).all():
-        raise ValueError(f"`weight` holds {int((~np.isfinite(matrix)).sum())} NaN or infinite values.")
-    return matrix
 
 
 def _shown_limit(matrix: NDArray[np.float64]) -> float:

@@ -28,6 +28,7 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
         "plot_ablation": lambda **k: plotting.plot_ablation(fake.ablations(weakest=1, random=3), **k),
         "plot_accuracy_cost": lambda **k: plotting.plot_accuracy_cost(fake.costs(), **k),
         "plot_confusion": lambda **k: plotting.plot_confusion(fake.confusion(random), **k),
+        "plot_balance": lambda **k: plotting.plot_balance(recorded[:, 0] ** 2, -(model[:, 0] ** 2), dt=0.5, **k),
         "plot_connectivity": lambda **k: plotting.plot_connectivity(weight, signs=signs, **k),
         "plot_eigenvalues": lambda **k: plotting.plot_eigenvalues(weight, **k),
         "plot_held_out": lambda **k: plotting.plot_held_out(fake.held_out(), dt=0.5, **k),
