@@ -48,6 +48,47 @@ def frozen_rate(
     return float(emitted[-kept:, :, ~inhibitory].mean())
 
 
+def loop_gain(
+    steady: SteadyRun,
+    state: NetworkState,
+    inhibitory: Tensor,
+    emitted: Tensor,
+    *,
+    currents: Tensor,
+    kept: int,
+    share: float,
+) -> float:
+    """Return by which share the excitatory rate rises, per share that its own recurrent current is raised by.
+
+    The loop is opened: recurrent weights are zero, and each neuron gets the recurrent current of the run that is
+    replayed, moment by moment, the part from excitatory neurons multiplied by ``1 + share``. A gain above 1 is a loop
+    that feeds itself. Of linear populations it is ``phi' w_EE``.
+
+    Parameters
+    ----------
+    steady, state, inhibitory
+        The run, where it starts, and which neurons are inhibitory.
+    emitted, currents : (step, trial, neuron)
+        What the layer emitted in the run that is replayed, and what came in.
+    kept
+        Steps at the end to take means over.
+    share
+        By how much the excitatory current is raised.
+    """
+    address = f"{steady.layer}.recurrent"
+    weight = steady.network.effective_weights()[address]
+    last = state[steady.index].history.reshape(-1, *emitted.shape[1:])[-1:]
+    before = torch.cat([last, emitted[:-1]])
+    inner = functional.linear(before, weight)
+    excitation = functional.linear(torch.where(inhibitory, 0.0, before), weight)
+    opened = {address: torch.zeros_like(weight)}
+    means = []
+    for raised in (0.0, share):
+        found, _ = steady.run(state, len(currents), currents + inner + raised * excitation, weights=opened)
+        means.append(float(found[-kept:, :, ~inhibitory].mean()))
+    return (means[1] / means[0] - 1) / share if means[0] else 0.0
+
+
 def frozen_growth(steady: SteadyRun, state: NetworkState, inhibitory: Tensor) -> float:
     r"""Return the largest growth rate of perturbations of the excitatory neurons alone around a state, in 1/s.
 

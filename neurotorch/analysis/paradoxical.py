@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neurotorch.analysis.frozen_inhibition import frozen_growth, frozen_rate
+from neurotorch.analysis.frozen_inhibition import frozen_growth, frozen_rate, loop_gain
 from neurotorch.analysis.steady_state import SteadyRun
 from neurotorch.core.checks import check_count, check_positive, nearest
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network
+
+SHARES = {"spikes": 0.1, "rates": 1e-3}  # by which excitation is raised: a change of spikes is no smaller than one
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class ParadoxicalResponse:
     frozen : float
         Mean excitatory rate that the layer comes to with that current frozen and the probe on the excitatory neurons;
         infinite where it runs away beyond all numbers.
+    loop_gain : float
+        By which share the mean excitatory rate rises, per share that the recurrent excitation of a replayed run is
+        raised by: above 1, excitation feeds itself.
     """
 
     before: Tensor
@@ -50,6 +55,7 @@ class ParadoxicalResponse:
     drift: float
     growth: float | None
     frozen: float
+    loop_gain: float
 
     @property
     def paradoxical(self) -> bool:
@@ -61,11 +67,9 @@ class ParadoxicalResponse:
     def unstable_excitation(self) -> bool:
         """Whether excitation needs the response of inhibition: it grows without it.
 
-        By `growth`; of neurons that spike, whether `frozen` is more than twice the rate before.
+        By `growth`, which looks in all directions; of neurons that spike by `loop_gain`, along their mean rate.
         """
-        if self.growth is not None:
-            return self.growth > 0
-        return self.frozen > 2 * float(self.before[~self.inhibitory].mean())
+        return self.loop_gain > 1 if self.growth is None else self.growth > 0
 
     @property
     def inhibition_stabilized(self) -> bool:
@@ -140,6 +144,7 @@ def paradoxical_response(
     halves = control[-kept:][..., types].mean((1, 2)).chunk(2)
     spiking = found.neuron.emits == "spikes"
     per_second = 1 / network.dt if spiking else 1.0
+    gain = loop_gain(steady, state, types, control, currents=currents, kept=kept, share=SHARES[found.neuron.emits])
     probe = currents + abs(current) * (~types).double()
     return ParadoxicalResponse(
         before=per_second * before.mean(0),
@@ -151,6 +156,7 @@ def paradoxical_response(
         drift=per_second * float(halves[-1].mean() - halves[0].mean()),
         growth=None if spiking else frozen_growth(steady, state, types),
         frozen=per_second * frozen_rate(steady, state, types, before.mean(0), currents=probe, kept=kept),
+        loop_gain=gain,
     )
 
 

@@ -47,6 +47,7 @@ def test_two_linear_populations_answer_as_solved(w_ee, stabilized, sizes, form):
     assert found.excitatory_change == pytest.approx(float(during[0] - before[0]), rel=1e-4)
     # one step of Euler's method: the logarithm of its factor
     assert found.growth == pytest.approx(math.log(1 + DT / TAU * (w_ee - 1)) / DT, rel=1e-4)
+    assert found.loop_gain == pytest.approx(w_ee, rel=1e-4)
     assert found.paradoxical is stabilized
     assert found.unstable_excitation is stabilized
     assert found.inhibition_stabilized is stabilized
@@ -69,6 +70,8 @@ def test_with_a_curved_transfer_the_slope_at_the_steady_state_decides(w_ee, stab
     slope = rate * (1 - rate)  # of the sigmoid
     assert (slope * w_ee > 1) is stabilized
     assert found.growth == pytest.approx(math.log(1 + DT / TAU * (slope * w_ee - 1)) / DT, rel=1e-3)
+    # the share by which excitation is raised is not infinitely small: the curvature shows in the third digit
+    assert found.loop_gain == pytest.approx(slope * w_ee, rel=0.01)
     assert found.paradoxical is stabilized
 
 
