@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from neurotorch.analysis.balance import measure_balance
 from neurotorch.analysis.steady_state import SteadyRun
 from neurotorch.core.trees import leaves, rebuild, transform
 from neurotorch.network.network import NetworkState
@@ -77,10 +78,18 @@ def loop_gain(
     """
     address = f"{steady.layer}.recurrent"
     weight = steady.network.effective_weights()[address]
-    last = state[steady.index].history.reshape(-1, *emitted.shape[1:])[-1:]
-    before = torch.cat([last, emitted[:-1]])
-    inner = functional.linear(before, weight)
-    excitation = functional.linear(torch.where(inhibitory, 0.0, before), weight)
+
+    def arriving(override: Tensor) -> Tensor:
+        return measure_balance(
+            steady.network,
+            {steady.layer: emitted},
+            layer=steady.layer,
+            start=state,
+            addresses=[address],
+            weights={address: override},
+        ).net
+
+    inner, excitation = arriving(weight), arriving(torch.where(inhibitory, 0.0, weight))
     opened = {address: torch.zeros_like(weight)}
     means = []
     for raised in (0.0, share):
