@@ -14,7 +14,7 @@ from neurotorch.analysis.steady_state import SteadyRun
 from neurotorch.core.trees import leaves, rebuild, transform
 from neurotorch.network.network import NetworkState
 
-EPSILON = 1e-6  # central differences in float64: truncation 1e-12, rounding 1e-10
+EPSILON = 1e-6  # relative; central differences in float64: truncation 1e-12, rounding 1e-10
 
 
 def frozen_rate(
@@ -118,16 +118,18 @@ def frozen_growth(steady: SteadyRun, state: NetworkState, inhibitory: Tensor) ->
     ]
     samples = 2 * len(places)
     moved = [leaf.repeat_interleave(samples, dim=-2) for leaf in own]
+    sizes = []
     for sample, (number, row, neuron) in enumerate(places):
         flat = moved[number].reshape(-1, samples, moved[number].shape[-1])
-        flat[row, 2 * sample, neuron] += EPSILON
-        flat[row, 2 * sample + 1, neuron] -= EPSILON
+        sizes.append(EPSILON * max(1.0, float(flat[row, 2 * sample, neuron].abs())))
+        flat[row, 2 * sample, neuron] += sizes[-1]
+        flat[row, 2 * sample + 1, neuron] -= sizes[-1]
         moved[number] = flat.reshape(moved[number].shape)
     others = transform(base, lambda leaf: leaf.repeat_interleave(samples, dim=-2))
     start = tuple(rebuild(layer, moved) if index == steady.index else layer for index, layer in enumerate(others))
     _, after = steady.run(start, 1, None)
     reached = _coordinates(after[steady.index], excited)  # (sample, coordinate)
-    jacobian = (reached[0::2] - reached[1::2]).T / (2 * EPSILON)
+    jacobian = (reached[0::2] - reached[1::2]).T / (2 * reached.new_tensor(sizes))
     largest = float(torch.linalg.eigvals(jacobian).abs().max())
     return math.log(largest) / steady.network.dt if largest > 0 else -math.inf
 

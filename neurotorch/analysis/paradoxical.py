@@ -114,12 +114,14 @@ def paradoxical_response(
     settle, window
         Seconds to come to the steady state (each time), and then to take the mean over.
     trials, noise, generator
-        Independent trials with a Gaussian current of this standard deviation in every step and neuron.
+        Independent trials with a Gaussian current of this standard deviation in every step and neuron. Neurons that
+        spike need at least two and noise: counts of spikes change by chance.
 
     Raises
     ------
     ValueError
-        If there is no such layer, it has no recurrent connection, inhibitory neurons are missing, or no others are.
+        If there is no such layer, it has no recurrent connection, inhibitory neurons are missing, no others
+        are there, or neurons that spike have no trials.
     FloatingPointError
         If the network explodes with inhibition at work.
 
@@ -132,6 +134,12 @@ def paradoxical_response(
     name = _chosen(network, layer)
     found = network.named_layers()[name]
     types = _inhibitory(found, name, inhibitory)
+    spiking = found.neuron.emits == "spikes"
+    if spiking and (trials < 2 or not noise):
+        raise ValueError(
+            f"The neurons of layer {name!r} spike, and counts of spikes change by chance: ask in at least two `trials` "
+            "with `noise` and a `generator`."
+        )
     steady = SteadyRun(network, name, inputs, trials=check_count("trials", trials), noise=noise, generator=generator)
     transient = steady.steps(check_positive("settle", settle, "s"))
     kept = steady.steps(check_positive("window", window, "s"))
@@ -142,7 +150,6 @@ def paradoxical_response(
     before, during = control[-kept:].mean(0), pushed[-kept:].mean(0)  # (trial, neuron)
     change = (during - before)[:, types].mean(1)
     halves = control[-kept:][..., types].mean((1, 2)).chunk(2)
-    spiking = found.neuron.emits == "spikes"
     per_second = 1 / network.dt if spiking else 1.0
     gain = loop_gain(steady, state, types, control, currents=currents, kept=kept, share=SHARES[found.neuron.emits])
     probe = currents + abs(current) * (~types).double()

@@ -27,6 +27,7 @@ from neurotorch.neurons import (
     Tanh,
     WilsonCowan,
 )
+from tests.contracts.models import discover
 
 DT = 0.001
 MODELS = {
@@ -224,6 +225,20 @@ def test_what_is_proposed_is_the_mildest_that_does():
     assert isinstance(change, ScaleInputs)
     assert (least + 0.01) / 0.01 < change.factor < 1.2 * (least + 0.01) / 0.01
     assert f"by {change.factor:g}" in str(change)
+
+
+@pytest.mark.parametrize("model", discover(), ids=lambda model: model.__name__)
+def test_every_model_can_be_examined(model):
+    neuron = model()
+    layer = Layer(neuron, 4, inputs=Connection(3, 4, init=Normal(1.0), generator=generator()), bias=0.0)
+    network = Network({"cortex": layer}, dt=min(DT, neuron.largest_dt()))
+    # without any current an integrator rests, a sigmoid is at its middle, and what spikes is silent
+    still = examine(network, torch.zeros(40, 1, 3), prescribe=False)
+    if neuron.emits == "spikes":
+        assert [(each.fault, each.neurons) for each in still.findings] == [("silent", (0, 1, 2, 3))]
+    moved = examine(network, 1e3 * torch.ones(40, 1, 3), prescribe=False)
+    assert all(set(each.neurons) <= {0, 1, 2, 3} and math.isfinite(each.value) for each in moved.findings)
+    assert not moved.of("outlier")
 
 
 def test_a_recording_is_followed_and_then_left():

@@ -174,6 +174,7 @@ def only(sign):
         (lambda: paradoxical_response(populations(1.5), current=0.1, noise=1.0), "needs a `generator`"),
         (lambda: paradoxical_response(populations(1.5), torch.ones(3, 2), current=0.1), r"constant: \(channel,\)"),
         (lambda: paradoxical_response(populations(1.5), current=0.1, inhibitory=torch.ones(3)), r"is \(3,\)"),
+        (lambda: paradoxical_response(populations(1.5, neuron=LIF()), current=0.1), "at least two `trials`"),
         (lambda: paradoxical_response(populations(1.5), current=0.1, settle=0.0), "`settle` is 0 s"),
     ],
 )
