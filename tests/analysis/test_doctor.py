@@ -21,6 +21,7 @@ from neurotorch.neurons import (
     FiringRate,
     LeakyIntegrator,
     Linear,
+    PowerLaw,
     RefractoryLIF,
     Relu,
     Softplus,
@@ -177,6 +178,15 @@ def test_an_explosion_beyond_all_numbers_is_looked_at_before_it():
     assert found.steps < 400
     assert found.findings[0].neurons == (0, 1, 2, 3)
     assert found.findings[0].left == 0
+
+
+def test_an_explosion_that_is_too_fast_to_be_seen_growing_is_found_all_the_same():
+    recurrent = Connection(4, 4, init=Given(torch.full((4, 4), 5.0)))
+    layer = Layer(FiringRate(0.001, transfer=PowerLaw(1.0, 4.0)), 4, recurrent=recurrent, bias=1.0)
+    found = examine(Network({"cortex": layer}, dt=DT), frames=400)
+    assert [finding.fault for finding in found.findings] == ["exploding"]
+    assert found.steps < 8
+    assert found.findings[0].neurons == (0, 1, 2, 3)
 
 
 def test_no_derivative_is_found_though_neurons_fire():

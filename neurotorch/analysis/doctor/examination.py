@@ -54,6 +54,8 @@ class Examination:
     def _exploding(self, name: str) -> Iterator[Finding]:
         seen, limits = self.look.layers[name], self.limits[name]
         neurons = _indices(faults.exploding(seen, limits))
+        if not neurons and self.look.exploded is not None and f"Layer {name!r}" in self.look.exploded:
+            neurons = _indices(faults.largest(seen))  # too fast to have been seen growing
         if not neurons:
             return
         size = sizes(seen)[:, list(neurons)].amax(1)

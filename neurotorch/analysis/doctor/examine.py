@@ -60,6 +60,11 @@ def examine(
     -------
     Diagnosis
         Its text is a report.
+
+    Raises
+    ------
+    FloatingPointError
+        If the network is not finite from the first frame on, as with a weight that is NaN.
     """
     check_count("frames", frames)
     check_fraction("tolerance", tolerance)

@@ -62,6 +62,12 @@ def exploding(seen: Seen, limits: Limits) -> Tensor:
     return doubled | ~torch.isfinite(fourth)
 
 
+def largest(seen: Seen) -> Tensor:
+    """Return which neurons have the largest states at the end, half of the largest or more, ``(neuron,)`` bool."""
+    size = sizes(seen)[-1]
+    return size >= 0.5 * size.max()
+
+
 @torch.enable_grad()
 def derivatives(seen: Seen, *, dt: float) -> Tensor:
     """Return the largest derivative of the spikes of each neuron by its current, over steps and samples."""
@@ -70,7 +76,7 @@ def derivatives(seen: Seen, *, dt: float) -> Tensor:
     current = seen.currents[1:].detach().requires_grad_()
     emitted, _ = seen.layer.neuron.step(coefficients, before, current)
     if not emitted.requires_grad or not len(current):
-        return torch.zeros(seen.emitted.shape[-1])
+        return seen.emitted.new_zeros(seen.emitted.shape[-1])
     (found,) = torch.autograd.grad(emitted.sum(), current)
     return found.abs().amax((0, 1))
 
