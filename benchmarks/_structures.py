@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,9 +142,18 @@ def worm(*, rehearse: bool, shuffles: int) -> Subject:
     return Subject("worm", recording, structures, types, shuffles)
 
 
-def _named(recording: Recording, names: list[str]) -> Recording:
-    import dataclasses
+def simulated(*, rehearse: bool, shuffles: int) -> Subject:
+    """Return the demo's recording under its true connections, where the answer must be yes."""
+    made = nt.runs.demo_recording()
+    recording = _alive(made.recording, rehearse=rehearse)
+    known = Connectome(torch.from_numpy(np.abs(made.weight)), made.recording.neurons).matched(recording.neurons)
+    kept = [made.recording.neurons.index(name) for name in recording.neurons]
+    structure = Structure(known.mask & no_self(len(kept)), None)
+    types = {"given": Dale([float(made.signs[j]) for j in kept]), "free": None}
+    return Subject("demo", recording, {"true": structure}, types, shuffles)
 
+
+def _named(recording: Recording, names: list[str]) -> Recording:
     return dataclasses.replace(recording, neurons=tuple(names))
 
 

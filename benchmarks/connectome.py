@@ -5,10 +5,11 @@
 
 Multi-timescale units are fitted by least squares with the defaults of `neurotorch fit`, under a mask: the structural
 connectome of the zebrafish regions (types free, and 80 % excitatory at random), and the chemical and electrical
-connectome of the worm (signs of its transmitters, and types free). Against the true mask stand masks whose degrees are
-the same (`shuffle_degrees`), random masks of the same density, the nearest pairs of regions, its transpose, all
-connections, and none. Time scales and penalties are chosen anew for every mask, by rolling origin in the training part.
-`--rehearse` stays within the training part. One thread.
+connectome of the worm (signs of its transmitters, and types free), and a simulated recording under its own, where the
+answer must be yes. Against the true mask stand masks whose degrees are the same (`shuffle_degrees`), random masks of
+the same density, the nearest pairs of regions, its transpose, all connections, and none. Time scales and penalties are
+chosen anew for every mask, by rolling origin in the training part. `--rehearse` stays within the training part. One
+thread.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ one_thread()
 
 import numpy as np
 import torch
-from _structures import Subject, fish, worm
+from _connectome_summary import draw, summary
+from _connectome_summary import line as told
+from _structures import Subject, fish, simulated, worm
 from numpy.typing import NDArray
 
 import neurotorch as nt
 from neurotorch.connections import Dale, NoInputWarning
-from neurotorch.core.storage import save_json
+from neurotorch.core.storage import load_json, save_json
 from neurotorch.data import Recording
 from neurotorch.evaluation import (
     Autoregression,
@@ -46,7 +49,7 @@ from neurotorch.runs.one_step import fit_one_step
 from neurotorch.runs.warm_start import WarmStart
 
 OWN_PAST = (Persistence(), Autoregression(), DirectAutoregression())
-SUBJECTS = ",".join([*(f"fish{i}" for i in range(1, 17)), "worm"])
+SUBJECTS = ",".join([*(f"fish{i}" for i in range(1, 17)), "worm", "demo"])
 
 
 def main() -> None:
@@ -56,20 +59,30 @@ def main() -> None:
     parser.add_argument("--worm-shuffles", type=int, default=20, help="and of each structure of the worm")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rehearse", action="store_true", help="stay within the training part")
-    parser.add_argument("--out", type=Path, required=True, help="JSON; written after every subject")
+    parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="JSON of earlier runs, to be told together")
+    parser.add_argument("--out", type=Path, required=True, help="JSON, after every subject; the figure beside it, .png")
     args = parser.parse_args()
     torch.set_num_threads(1)
     # Ganglia send and do not receive: that some regions have no input is what the connectome says.
     warnings.simplefilter("ignore", NoInputWarning)
-    rows: list[dict[str, Any]] = []
-    for name in args.subjects.split(","):
-        if name == "worm":
-            subject = worm(rehearse=args.rehearse, shuffles=args.worm_shuffles)
-        else:
-            subject = fish(int(name.removeprefix("fish")), rehearse=args.rehearse, shuffles=args.shuffles)
-        rows += measure(subject, args.seed)
+    rows: list[dict[str, Any]] = [row for path in args.earlier for row in load_json(path)["fits"]]
+    for name in [name for name in args.subjects.split(",") if name]:
+        rows += measure(subject(name, args), args.seed)
         where = {"made": made(), "machine": machine(), "versions": versions("torch", "numpy", "numba", "neurotorch")}
         save_json(args.out, {**where, "rehearsal": args.rehearse, "seed": args.seed, "fits": rows})
+    tests = summary(rows)
+    for test in tests:
+        print(told(test))
+    save_json(args.out, {"made": made(), "machine": machine(), "tests": tests, "fits": rows})
+    draw(rows, args.out.with_suffix(".png"))
+
+
+def subject(name: str, args: argparse.Namespace) -> Subject:
+    if name == "worm":
+        return worm(rehearse=args.rehearse, shuffles=args.worm_shuffles)
+    if name == "demo":
+        return simulated(rehearse=args.rehearse, shuffles=args.shuffles)
+    return fish(int(name.removeprefix("fish")), rehearse=args.rehearse, shuffles=args.shuffles)
 
 
 def measure(subject: Subject, seed: int) -> list[dict[str, Any]]:

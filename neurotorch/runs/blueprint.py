@@ -37,7 +37,8 @@ class Blueprint:
     dale
         The types, in place of a fraction.
     mask
-        ``(post, pre)``: which connections may exist; all but self-connections by default.
+        ``(post, pre)``: which connections may exist, such as ``connectome.matched(recording.neurons).mask``; all but
+        self-connections by default.
     steps_per_frame
         Network steps in a frame of the recording; by default 1 for rates and 10 for spikes.
     spectral_radius

@@ -30,6 +30,7 @@ from neurotorch.runs.training_plan import (
     validation_score,
 )
 from neurotorch.runs.warm_start import NEVER_ZERO, Choice
+from neurotorch.runs.without_input import said_once
 from neurotorch.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
@@ -161,6 +162,11 @@ def fit(
     ValueError
         If the recording is too short, has neurons that are constant or not finite in its training part, or the
         checkpoints are of another fit.
+
+    Warns
+    -----
+    NoInputWarning
+        If the blueprint's mask leaves neurons without input; they are named.
     """
     check_fraction("held_out", held_out)
     for name, found, expected in (("blueprint", blueprint, Blueprint), ("plan", plan, TrainingPlan)):
@@ -174,12 +180,13 @@ def fit(
     started = time.perf_counter()
     start_plan = plan.start(blueprint)
     choice = None
-    if start_plan is not None:
-        logger.info("choosing time scales and penalties of the warm start by cross-validation")
-        choice = start_plan.choose(training, blueprint, seed=seed)
-    maker = _Maker(blueprint, plan, seed, choice, plan.rule_after(start_plan))
-    trained = _train(training, maker, True, checkpoints, callbacks, time.perf_counter() - started)
-    unconnected = _train(training, maker, False, checkpoints, callbacks, 0.0)
+    with said_once(blueprint.mask, recording.neurons):
+        if start_plan is not None:
+            logger.info("choosing time scales and penalties of the warm start by cross-validation")
+            choice = start_plan.choose(training, blueprint, seed=seed)
+        maker = _Maker(blueprint, plan, seed, choice, plan.rule_after(start_plan))
+        trained = _train(training, maker, True, checkpoints, callbacks, time.perf_counter() - started)
+        unconnected = _train(training, maker, False, checkpoints, callbacks, 0.0)
     logger.info("fitting the baselines")
     score = evaluate_held_out(
         scaled,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurotorch.connections import Dale
+from neurotorch.connections import Dale, NoInputWarning, no_self
 from neurotorch.data import Recording
 from neurotorch.evaluation import Mean, Persistence
 from neurotorch.learning import BPTT, EProp, Random, TruncatedBPTT
@@ -172,6 +172,20 @@ def test_given_types_and_mask_hold() -> None:
     weight = result.network.effective_weights()["population.recurrent"]
     assert not weight[~mask].any()
     assert bool((weight * signs >= 0).all())
+
+
+def test_neurons_without_input_are_named_once() -> None:
+    world = recording()
+    mask = no_self(len(world.neurons))
+    mask[1] = False
+    with pytest.warns(NoInputWarning) as caught:
+        result = fit(world, Blueprint(mask=mask), plan=ONLY, baselines=BASELINES)
+    assert [str(warning.message) for warning in caught] == [
+        f"`mask` leaves 1 of the {len(world.neurons)} neurons without input from the others: {world.neurons[1]}. They "
+        "are forecast from their own past alone."
+    ]
+    assert caught[0].filename == __file__
+    assert not result.network.effective_weights()["population.recurrent"][1].any()
 
 
 def test_a_rule_refines_a_warm_start_or_leaves_it() -> None:
