@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,17 @@ def main() -> None:
     # Ganglia send and do not receive: that some regions have no input is what the connectome says.
     warnings.simplefilter("ignore", NoInputWarning)
     rows: list[dict[str, Any]] = [row for path in args.earlier for row in load_json(path)["fits"]]
+    where = {"made": made(), "machine": machine(), "versions": versions("torch", "numpy", "numba", "neurotorch")}
+    where |= {"rehearsal": args.rehearse, "seed": args.seed}
     for name in [name for name in args.subjects.split(",") if name]:
-        rows += measure(subject(name, args), args.seed)
-        where = {"made": made(), "machine": machine(), "versions": versions("torch", "numpy", "numba", "neurotorch")}
-        save_json(args.out, {**where, "rehearsal": args.rehearse, "seed": args.seed, "fits": rows})
+        for row in measure(subject(name, args), args.seed):
+            rows.append(row)
+            print(line(row), flush=True)
+            save_json(args.out, {**where, "fits": rows})
     tests = summary(rows)
     for test in tests:
         print(told(test))
-    save_json(args.out, {"made": made(), "machine": machine(), "tests": tests, "fits": rows})
+    save_json(args.out, {**where, "tests": tests, "fits": rows})
     draw(rows, args.out.with_suffix(".png"))
 
 
@@ -85,23 +89,21 @@ def subject(name: str, args: argparse.Namespace) -> Subject:
     return fish(int(name.removeprefix("fish")), rehearse=args.rehearse, shuffles=args.shuffles)
 
 
-def measure(subject: Subject, seed: int) -> list[dict[str, Any]]:
-    """Return a row for every fit of one animal."""
+def measure(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield a row for every fit of one animal."""
     train, _ = subject.recording.split(0.2)
     scaled, start = subject.recording.standardize(fit_on=train), train.frames
     scorer = Scorer(scaled, start, {n: Once(f) for n, f in fit_baselines(scaled.window(0, start), OWN_PAST).items()})
-    rows = []
     for types, given in subject.types.items():
         about = {"name": subject.name, "neurons": len(scaled.neurons), "frames": scaled.frames, "types": types}
         for structure, known in subject.structures.items():
+            if known.directed is None and isinstance(given, Dale):
+                continue  # gap junctions have no sign
             for condition, repeat, mask in subject.masks(known, seed):
-                rows.append({**about, "structure": structure, "condition": condition, "repeat": repeat})
-                rows[-1] |= scorer.score(blueprint(given, mask), seed)
-                print(line(rows[-1]), flush=True)
-        rows.append({**about, "structure": "all", "condition": "full", "repeat": 0})
-        rows[-1] |= scorer.score(blueprint(given, None), seed)
-        print(line(rows[-1]), flush=True)
-    return rows
+                what = {"structure": structure, "condition": condition, "repeat": repeat}
+                yield {**about, **what, **scorer.score(blueprint(given, mask), seed)}
+        what = {"structure": "all", "condition": "full", "repeat": 0}
+        yield {**about, **what, **scorer.score(blueprint(given, None), seed)}
 
 
 def blueprint(types: Any, mask: torch.Tensor | None) -> nt.Blueprint:
