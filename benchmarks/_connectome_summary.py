@@ -17,7 +17,8 @@ GROUPS = {
 }
 OTHERS = ("shuffled", "random", "nearest", "transposed", "full", "none")
 HORIZONS = (1, 4, 8, 16)
-MEASURES = {"r2": "pooled R²", "r2_neuron_median": "median R² per neuron"}
+MEASURES = ("r2", "r2_neuron_median", "skill", "connections")
+"""Pooled R², its median over neurons, the skill over the best own-past baseline, and over the refit without any."""
 Row = dict[str, Any]
 
 
@@ -31,7 +32,7 @@ def scores(rows: list[Row], name: str, types: str, structure: str, condition: st
     where = structure if condition != "full" else "all"
     return np.asarray(
         [
-            row["horizons"][str(horizon)][key]
+            found_in["value"] if isinstance(found_in := row["horizons"][str(horizon)][key], dict) else found_in
             for row in found
             if (row["name"], row["types"], row["structure"]) == (name, types, where)
         ]
@@ -52,7 +53,7 @@ def summary(rows: list[Row]) -> list[Row]:
     for group, names, types, structure in cases(rows):
         for of in MEASURES:
             for horizon in HORIZONS:
-                for other in OTHERS if of == "r2" else ("shuffled", "random"):
+                for other in OTHERS if of == "r2" else ("shuffled", "random", "full"):
                     pairs = [
                         tuple(scores(rows, name, types, structure, c, horizon, of) for c in ("true", other))
                         for name in names
