@@ -42,6 +42,7 @@ def _every_figure(random: np.random.Generator) -> dict[str, Callable[..., object
         "plot_raster": lambda **k: plotting.plot_raster(fake.spikes(random), dt=0.01, **k),
         "plot_recovery": lambda **k: plotting.plot_recovery(weight, 2 * weight, signs=signs, **k),
         "plot_seeds": lambda **k: plotting.plot_seeds({"a": [fake.history()] * 2}, column="loss", **k),
+        "plot_regions": lambda **k: plotting.plot_regions(weight, {"a": range(5), "b": range(5, 10)}, **k),
         "plot_skill": lambda **k: plotting.plot_skill(fake.held_out(), dt=0.5, **k),
         "plot_trace": lambda **k: plotting.plot_trace(recorded[:, 0], model[:, 0], **time, **k),
         "plot_traces": lambda **k: plotting.plot_traces(recorded, model, scores=scores, **time, **k),
