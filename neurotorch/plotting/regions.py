@@ -75,7 +75,7 @@ def plot_regions(
     order, sizes = region_order(groups, len(matrix))
     if matrix.shape != (len(matrix), len(matrix)):
         raise ValueError(f"`weight` has the shape {matrix.shape}, but weights between regions are square.")
-    with axes_or_new(ax, (5.6, 5.0)) as own:
+    with axes_or_new(ax, (6.4, 5.0)) as own:
         plot_weights(matrix[order][:, order], recurrent=True, limit=limit, label=label, title=title, ax=own)
         ends = np.cumsum(list(sizes.values()))
         for border in ends[:-1] - 0.5:
