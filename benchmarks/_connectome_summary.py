@@ -103,8 +103,9 @@ def draw(rows: list[Row], path: Path) -> None:
 
     fish = [name for group in ("fish 1-8", "fish 9-16") for name in GROUPS[group] if _there(rows, name)]
     single = [(names[0], types, structure) for _, names, types, structure in cases(rows) if len(names) == 1]
+    # Gap junctions have no sign; all else under the types that are known.
+    single = [case for case in single if case[1] != "free" or case[2] == "electrical"]
     single = [case for case in single if case[0] in ("worm", "demo")]
-    single = [case for case in single if case[1] != "free"]
     with style():
         figure, axes = plt.subplots(2, 4, figsize=(10, 6), squeeze=False)
         for ax, horizon in zip(axes[0], HORIZONS, strict=True):
@@ -113,7 +114,7 @@ def draw(rows: list[Row], path: Path) -> None:
             ax.set_title(f"fish, {horizon} frame{'s' if horizon > 1 else ''} ahead")
         for ax, (name, types, structure) in zip(axes[1], single, strict=False):
             _subject(ax, rows, name, types, structure)
-            ax.set_title(f"{name}, {structure}, 4 frames ahead" if name == "worm" else f"{name}, 4 frames ahead")
+            ax.set_title({"worm": f"worm, {structure}, 4 frames", "demo": "simulated, 4 frames"}[name])
         for ax in axes[1][len(single) :]:
             ax.set_visible(False)
         for row in axes:
