@@ -4,11 +4,14 @@ from neurotorch.connections.connection import Connection
 from neurotorch.connections.connectome import Connectome
 from neurotorch.connections.dale import FLY_TRANSMITTERS, TRANSMITTERS, Dale
 from neurotorch.connections.delay import conduction_delays
+from neurotorch.connections.dale import Dale
 from neurotorch.connections.distance import distance_dependent
 from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal, rebalanced
 from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
 from neurotorch.connections.electrical import ElectricalConnection
+from neurotorch.connections.hardening import harden_types, undecided_types
+from neurotorch.connections.inferred_types import Inference, InferredTypes, UndecidedTypesWarning
 from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
@@ -16,6 +19,7 @@ from neurotorch.connections.rewiring import rewire_
 from neurotorch.connections.shuffle import shuffle_degrees, shuffle_degrees_symmetric
 from neurotorch.connections.spectrum import SpectrumReport, singular_value_entropy, spectral_radius, spectrum_report
 from neurotorch.connections.topology import NoInputWarning, no_self, sparse, without_input
+from neurotorch.connections.transmitters import FLY_TRANSMITTERS, TRANSMITTERS
 
 __all__ = [
     "FLY_TRANSMITTERS",
@@ -31,6 +35,8 @@ __all__ = [
     "Gamma",
     "Given",
     "HalfNormal",
+    "Inference",
+    "InferredTypes",
     "Initialization",
     "LogNormal",
     "Magnitude",
@@ -42,7 +48,9 @@ __all__ = [
     "SpectrumReport",
     "Square",
     "conduction_delays",
+    "UndecidedTypesWarning",
     "distance_dependent",
+    "harden_types",
     "no_self",
     "rebalanced",
     "rewire_",
@@ -52,5 +60,6 @@ __all__ = [
     "sparse",
     "spectral_radius",
     "spectrum_report",
+    "undecided_types",
     "without_input",
 ]

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from neurotorch.connections.inferred_types import Inference, InferredTypes, UndecidedTypesWarning
 from neurotorch.connections.labels import Label, signs_of_types
 from neurotorch.connections.magnitude import Magnitude, Square
-from neurotorch.core.checks import check_count, check_finite, check_fraction, nearest
-
-TRANSMITTERS: Mapping[str, int] = MappingProxyType(
-    {"acetylcholine": 1, "ach": 1, "glutamate": 1, "glu": 1, "gaba": -1, "glycine": -1, "gly": -1}
-)
-"""Sign by transmitter in the brain of vertebrates, in lower case: the table unless another is given. Modulators
-(dopamine, serotonin, ...) have no sign and are not listed."""
-
-FLY_TRANSMITTERS: Mapping[str, int] = MappingProxyType({**TRANSMITTERS, "glutamate": -1, "glu": -1, "histamine": -1})
-"""Sign by transmitter in the brain of the fly, where glutamate and histamine open chloride channels (Liu & Wilson 2013,
-doi:10.1073/pnas.1220560110; Hardie 1989, doi:10.1038/339704a0). In the worm glutamate does both, by the receptor:
-``{**TRANSMITTERS, "glutamate": 0}`` leaves those neurons free."""
+from neurotorch.connections.sign_checks import check_signs, checked_signs
+from neurotorch.connections.transmitters import TRANSMITTERS, signs_of_transmitters
+from neurotorch.core.checks import check_count, check_finite, check_fraction
 
 _SQUARE = Square()
 
@@ -39,17 +30,22 @@ class Dale(nn.Module):
     The signs are a buffer: saved, cast and moved with the module, and never trained. One neuron has one type wherever
     it projects, so several connections may hold the same `Dale` object; a deep copy of their parent keeps it shared.
 
+    Types that are not known may be inferred, by an explicit choice: `Dale.inferred`.
+
     Parameters
     ----------
     signs : (pre,)
         -1 (inhibitory), +1 (excitatory) or 0 (free) for each presynaptic neuron.
     magnitude : Magnitude
         The map from raw to magnitude: `Square()` unless said otherwise.
+    inference : Inference, optional
+        Which types are to be found; `Dale.inferred` makes it.
 
     Raises
     ------
     ValueError
-        If `signs` is not a vector, is empty, or holds other values than -1, 0 and +1.
+        If `signs` is not a vector, is empty, or holds other values than -1, 0 and +1, or `inference` is of another
+        number of neurons.
     TypeError
         If `magnitude` is not a `Magnitude` object.
 
@@ -60,12 +56,24 @@ class Dale(nn.Module):
 
     signs: Tensor
 
-    def __init__(self, signs: Tensor | Sequence[float], *, magnitude: Magnitude = _SQUARE) -> None:
+    def __init__(
+        self,
+        signs: Tensor | Sequence[float],
+        *,
+        magnitude: Magnitude = _SQUARE,
+        inference: Inference | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(magnitude, Magnitude):
             raise TypeError(f"`magnitude` is {magnitude!r}, but it must be a magnitude object such as `Square()`.")
         self.magnitude = magnitude
-        self.register_buffer("signs", _checked_signs(signs))
+        self.register_buffer("signs", checked_signs(signs))
+        if inference is not None and inference.inferred.shape != self.signs.shape:
+            raise ValueError(
+                f"`inference` is of {len(inference.inferred)} neurons, but there are {self.pre} signs: use "
+                "`Dale.inferred`."
+            )
+        self.inference = inference
 
     @classmethod
     def fraction(
@@ -124,20 +132,7 @@ class Dale(nn.Module):
         ValueError
             If transmitters are not in the table and `unknown` is not given: all of them are listed.
         """
-        if isinstance(names, str):
-            raise TypeError(f"`names` is the text {names!r}, but it must hold one transmitter per neuron: [{names!r}].")
-        signs_by_name = {name.strip().lower(): sign for name, sign in table.items()}
-        words = [str(name).strip().lower() for name in names]
-        missing = sorted({word for word in words if word not in signs_by_name})
-        if missing and unknown is None:
-            listed = ", ".join(f"{word!r}" for word in missing)
-            guesses = "".join(nearest(word, signs_by_name) for word in missing)
-            raise ValueError(
-                f"`names` holds transmitters of unknown sign: {listed}.{guesses} Known are {', '.join(signs_by_name)}: "
-                "extend `table`, or pass `unknown=0` to leave these neurons free."
-            )
-        default = 0 if unknown is None else unknown
-        return cls([float(signs_by_name.get(word, default)) for word in words], magnitude=magnitude)
+        return cls(signs_of_transmitters(names, table, unknown), magnitude=magnitude)
 
     @classmethod
     def given(
@@ -169,10 +164,88 @@ class Dale(nn.Module):
         """
         return cls(signs_of_types(types, neurons), magnitude=magnitude)
 
+    @classmethod
+    def inferred(
+        cls,
+        neurons: Sequence[str] | int,
+        *,
+        known: Dale | Mapping[str, Label] | Sequence[Label] | None = None,
+        magnitude: Magnitude | None = None,
+    ) -> Self:
+        """Return types that training shall find, beside those that are known.
+
+        The relaxation is that neurons of unknown type are free, so that the data alone choose their weights. It ends
+        hard: `harden_types` (or `TypeHardening` while a trainer runs) decides neuron after neuron, the plainest first,
+        by the side to which the weights that leave it lean, over all connections that share this object; while some
+        are bound already, the weights of the others still change. A decided neuron is one like any other: its sign is
+        fixed, its weights of the other sign are gone, and `types` keeps how sure the decision was.
+
+        Parameters
+        ----------
+        neurons : sequence of str or int
+            Names of all presynaptic neurons, or how many they are.
+        known : Dale, mapping or sequence, optional
+            The types that are known, as for `Dale.given` (None, 0 or not named: to be inferred), or a `Dale` object
+            such as ``Dale.from_transmitters(names, unknown=0)``, whose free neurons are inferred. They stay known.
+        magnitude : Magnitude, optional
+            The map from raw to magnitude: that of `known` where it is a `Dale` object, or `Square()`.
+
+        Raises
+        ------
+        ValueError
+            If `known` does not fit `neurons`, or is itself being inferred.
+        """
+        types = known if isinstance(known, Dale) else Dale(signs_of_types({} if known is None else known, neurons))
+        count = neurons if isinstance(neurons, int) else len(neurons)
+        if types.pre != count or types.inference is not None:
+            what = f"types {types.pre} neurons" if types.pre != count else "is being inferred itself"
+            raise ValueError(f"`known` {what}, but it must hold the known types of {count} neurons, 0 for the others.")
+        return cls(types.signs, magnitude=magnitude or types.magnitude, inference=Inference(types.signs == 0))
+
     @property
     def pre(self) -> int:
         """Number of presynaptic neurons."""
         return self.signs.shape[0]
+
+    @property
+    def undecided(self) -> int:
+        """Number of neurons whose types are still being inferred; until then their `signs` are 0."""
+        return int(self.types().undecided.sum())
+
+    def types(self) -> InferredTypes:
+        """Return the types, which of them were inferred, and how sure that was."""
+        signs = self.signs.clone()
+        if self.inference is None:
+            nan = torch.full_like(signs, torch.nan)
+            return InferredTypes(signs, torch.zeros_like(signs, dtype=torch.bool), nan, nan.clone())
+        found = self.inference
+        return InferredTypes(signs, found.inferred.clone(), found.lean.clone(), found.agreement.clone())
+
+    @torch.no_grad()
+    def decide(self, neurons: Tensor, signs: Tensor, *, lean: Tensor, agreement: Tensor) -> None:
+        """Fix types that are being inferred; `harden_types`, which calls it, also changes the weights accordingly.
+
+        Parameters
+        ----------
+        neurons : (pre,) bool
+            Which are decided.
+        signs, lean, agreement : (pre,)
+            Their types, and what `InferredTypes` says of each; other entries do not count.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not being inferred (its type is known, decided or left free), or a sign is not -1 or +1.
+        """
+        wrong = neurons & ~self.types().undecided
+        if self.inference is None or wrong.any():
+            raise ValueError(
+                f"`neurons` has {int(wrong.sum())} whose types are not being inferred: they are given, free or decided."
+            )
+        if (signs[neurons].abs() != 1).any():
+            raise ValueError("`signs` holds types other than -1 and +1 for neurons that shall be decided.")
+        for kept, new in ((self.signs, signs), (self.inference.lean, lean), (self.inference.agreement, agreement)):
+            kept.copy_(torch.where(neurons, new.to(kept), kept))
 
     def effective(self, raw: Tensor) -> Tensor:
         """Return the weights ``(post, pre)`` that belong to the raw parameters ``(post, pre)``; differentiable."""
@@ -190,7 +263,7 @@ class Dale(nn.Module):
         """
         signs = self._signs_like(weight, "weight")
         check_finite("weight", weight)
-        self._check_signs(weight)
+        check_signs(weight, signs)
         # Free neurons do not pass through the map: a 1 there keeps a legitimate zero from being refused.
         magnitude = torch.where(signs == 0, torch.ones_like(weight), weight.abs())
         return torch.where(signs == 0, weight, self.magnitude.inverse(magnitude))
@@ -200,56 +273,41 @@ class Dale(nn.Module):
         return torch.where(self._signs_like(raw, "raw") == 0, raw, self.magnitude.project(raw))
 
     def violations(self, weight: Tensor) -> int:
-        """Return how many entries of `weight` ``(post, pre)`` have the wrong sign; zeros and free neurons have none."""
-        return int(self._violated(weight).sum())
+        """Return how many entries of `weight` ``(post, pre)`` have the wrong sign; zeros and free neurons have none.
+
+        Of a neuron whose type is not decided, the entries of its rarer sign count: any type would forbid so many.
+
+        Warns
+        -----
+        UndecidedTypesWarning
+            If types are not decided yet.
+        """
+        wrong = int((self._signs_like(weight, "weight") * weight.sign() < 0).sum())
+        if not self.undecided:
+            return wrong
+        warnings.warn(
+            f"The types of {self.undecided} of {self.pre} neurons are not decided yet, so that Dale's law does not "
+            "bind them: `harden_types` decides them.",
+            UndecidedTypesWarning,
+            stacklevel=2,
+        )
+        columns = weight.reshape(-1, self.pre)[:, self.types().undecided.to(weight.device)]
+        return wrong + int(torch.minimum((columns > 0).sum(dim=0), (columns < 0).sum(dim=0)).sum())
 
     def extra_repr(self) -> str:
         """Say how many neurons there are of each type."""
         counts = [int((self.signs == sign).sum()) for sign in (1, -1, 0)]
-        return f"excitatory={counts[0]}, inhibitory={counts[1]}, free={counts[2]}, magnitude={self.magnitude!r}"
+        counts[2] -= self.undecided
+        undecided = f"undecided={self.undecided}, " if self.undecided else ""
+        return (
+            f"excitatory={counts[0]}, inhibitory={counts[1]}, free={counts[2]}, {undecided}magnitude={self.magnitude!r}"
+        )
 
     def _signs_like(self, matrix: Tensor, name: str) -> Tensor:
+        """Return the signs in the dtype and on the device of `matrix`."""
         if matrix.ndim < 1 or matrix.shape[-1] != self.pre:
             raise ValueError(
                 f"`{name}` has shape {tuple(matrix.shape)}, but Dale types {self.pre} presynaptic neurons: its last "
                 f"axis must be {self.pre}, as weights are (post, pre)."
             )
         return self.signs.to(dtype=matrix.dtype, device=matrix.device)
-
-    def _violated(self, weight: Tensor) -> Tensor:
-        return self._signs_like(weight, "weight") * weight.sign() < 0
-
-    def _check_signs(self, weight: Tensor) -> None:
-        wrong = self._violated(weight).reshape(-1, self.pre).sum(dim=0)
-        if not wrong.any():
-            return
-        neurons = [int(j) for j in wrong.nonzero().flatten()]
-        named = ", ".join(
-            f"{j} ({'excitatory' if self.signs[j] > 0 else 'inhibitory'}, {int(wrong[j])} wrong)" for j in neurons[:8]
-        )
-        more = f" and {len(neurons) - 8} more" if len(neurons) > 8 else ""
-        raise ValueError(
-            f"`weight` breaks Dale's law at {int(wrong.sum())} entries, of the presynaptic neurons (columns) "
-            f"{named}{more}: change the signs of these columns, or build Dale with other `signs` (0 leaves a neuron "
-            "free)."
-        )
-
-
-def _checked_signs(signs: Tensor | Sequence[float]) -> Tensor:
-    vector = torch.as_tensor(signs).detach().clone()
-    if not vector.is_floating_point():
-        vector = vector.to(torch.get_default_dtype())
-    if vector.ndim != 1 or vector.numel() == 0:
-        raise ValueError(
-            f"`signs` has shape {tuple(vector.shape)}, but it must be (pre,): one sign per presynaptic neuron."
-        )
-    wrong = (vector != 0) & (vector.abs() != 1)
-    if wrong.any():
-        place = int(wrong.nonzero()[0])
-        value = float(vector[place])
-        raise ValueError(
-            f"`signs` holds {int(wrong.sum())} values other than -1, 0 and +1, the first at neuron {place} "
-            f"({value:g}): "
-            f"{'give neurons of unknown type the sign 0.' if math.isnan(value) else 'pass `torch.sign(signs)`.'}"
-        )
-    return vector

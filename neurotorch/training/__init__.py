@@ -14,6 +14,7 @@ from neurotorch.training.non_finite import NonFiniteError
 from neurotorch.training.progress import Progress
 from neurotorch.training.resumable import ResumableLoader
 from neurotorch.training.trainer import Trainer
+from neurotorch.training.type_hardening import TypeHardening
 
 __all__ = [
     "Callback",
@@ -30,4 +31,5 @@ __all__ = [
     "ResumableLoader",
     "ResumeWarning",
     "Trainer",
+    "TypeHardening",
 ]
