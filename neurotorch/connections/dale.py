@@ -175,10 +175,10 @@ class Dale(nn.Module):
         """Return types that training shall find, beside those that are known.
 
         The relaxation is that neurons of unknown type are free, so that the data alone choose their weights. It ends
-        hard: `harden_types` (or `TypeHardening` while a trainer runs) decides neuron after neuron, the plainest first,
-        by the side to which the weights that leave it lean, over all connections that share this object; while some
-        are bound already, the weights of the others still change. A decided neuron is one like any other: its sign is
-        fixed, its weights of the other sign are gone, and `types` keeps how sure the decision was.
+        hard: `harden_types` (or `TypeHardening` while a trainer runs) decides all of them by the side to which the
+        weights that leave each neuron lean, over all connections that share this object. From then on they are neurons
+        like any other: their signs are fixed, their weights of the other sign are gone, and training goes on under the
+        law. `types` keeps how plainly each of them showed its type.
 
         Parameters
         ----------

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.dale import Dale
-from neurotorch.core.checks import check_fraction
 
 FLOOR = 1e-3
 """What is left of a weight of the wrong sign, in root mean squares of the connection: not zero, where the square map
@@ -29,58 +28,48 @@ def undecided_types(module: nn.Module) -> list[Dale]:
 
 
 @torch.no_grad()
-def harden_types(module: nn.Module, *, fraction: float = 1.0, otherwise: int | None = None) -> int:
-    """Decide types that are being inferred, those first whose weights lean to one side most plainly.
+def harden_types(module: nn.Module, *, otherwise: int | None = None) -> int:
+    """Decide all types that are being inferred, by the side to which the weights that leave each neuron lean.
 
     Over all weights that leave neuron `j`, in every connection of `module` that shares its `Dale` object and in root
     mean squares of that connection::
 
         z_j = sum w / sqrt(sum w^2),    s_j = sign(z_j)
 
-    and those of the largest ``|z_j|`` are decided. Their weights of the sign ``s_j`` stay as they are, to the rounding
-    of the magnitude map; those of the other sign become ``1e-3 s_j`` root mean squares, from where they may grow
-    again. What an optimizer remembers of these parameters (momentum) belongs to the values before.
+    Weights of the sign ``s_j`` stay as they are, to the rounding of the magnitude map; those of the other sign become
+    ``1e-3 s_j`` root mean squares, from where they may grow again. What an optimizer remembers of these parameters
+    (momentum) belongs to the values before.
 
     Parameters
     ----------
     module : nn.Module
         A network, with all connections of the neurons in question.
-    fraction : float
-        Share in 0..1 of the neurons to be inferred that shall be decided after the call, those of earlier calls
-        included; all of them by default.
     otherwise : int, optional
-        Sign, -1 or +1, of neurons that lean to no side; without it they are an error, once they are their turn.
+        Sign, -1 or +1, of neurons that lean to no side; without it they are an error.
 
     Returns
     -------
     decided : int
-        How many were decided by this call.
+        How many neurons were decided.
 
     Raises
     ------
     ValueError
-        If `fraction` is not in 0..1, or neurons lean to no side (they are named): all their weights are zero, or none
-        leaves them.
+        If neurons lean to no side (they are named): all their weights are zero, or none leaves them. Nothing is changed
+        then.
     """
-    check_fraction("fraction", fraction)
-    decided = 0
+    found = []
     for dale in undecided_types(module):
         own = [each for each in module.modules() if isinstance(each, Connection) and each.dale is dale]
-        types = dale.types()
-        wanted = round(fraction * int(types.inferred.sum())) - int((types.inferred & ~types.undecided).sum())
-        if wanted <= 0:
-            continue
-        leaning = _leaning(own, types.undecided)
-        order = torch.where(types.undecided, leaning.lean.abs(), -1.0).argsort(descending=True, stable=True)
-        chosen = torch.zeros_like(types.undecided)
-        chosen[order[:wanted]] = True
-        signs = _resolved(leaning.sign, chosen, otherwise)
+        undecided = dale.types().undecided
+        leaning = _leaning(own, undecided)
+        found.append((dale, own, undecided, leaning, _resolved(leaning.sign, undecided, otherwise)))
+    for dale, own, undecided, leaning, signs in found:
         weights = [connection.weight() for connection in own]
-        dale.decide(chosen, signs, lean=leaning.lean, agreement=leaning.agreement)
+        dale.decide(undecided, signs, lean=leaning.lean, agreement=leaning.agreement)
         for connection, weight in zip(own, weights, strict=True):
-            _bind(connection, weight, torch.where(chosen, signs, 0.0))
-        decided += wanted
-    return decided
+            _bind(connection, weight, torch.where(undecided, signs, 0.0))
+    return sum(int(undecided.sum()) for _, _, undecided, _, _ in found)
 
 
 def _leaning(connections: Sequence[Connection], undecided: Tensor) -> _Leaning:
@@ -97,8 +86,8 @@ def _leaning(connections: Sequence[Connection], undecided: Tensor) -> _Leaning:
     return _Leaning(lean.sign(), lean, torch.where(some, total.abs() / torch.where(some, sizes, 1.0), 0.0))
 
 
-def _resolved(sign: Tensor, chosen: Tensor, otherwise: int | None) -> Tensor:
-    level = [int(j) for j in (chosen & (sign == 0)).nonzero().flatten()]
+def _resolved(sign: Tensor, undecided: Tensor, otherwise: int | None) -> Tensor:
+    level = [int(j) for j in (undecided & (sign == 0)).nonzero().flatten()]
     if level and otherwise not in (-1, 1):
         more = f" and {len(level) - 8} more" if len(level) > 8 else ""
         given = "" if otherwise is None else f" (not {otherwise!r})"

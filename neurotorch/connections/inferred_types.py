@@ -70,3 +70,7 @@ class Inference(nn.Module):
         self.register_buffer("inferred", inferred.detach().clone())
         for name in ("lean", "agreement"):
             self.register_buffer(name, torch.full(inferred.shape, torch.nan, device=inferred.device))
+
+    def extra_repr(self) -> str:
+        """Say how many types are to be found, decided ones included."""
+        return f"inferred={int(self.inferred.sum())}"

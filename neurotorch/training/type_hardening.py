@@ -1,4 +1,4 @@
-"""Types that are inferred while a network trains, decided one after the other."""
+"""Types that are inferred while a network trains: the moment at which they become hard."""
 
 from __future__ import annotations
 
@@ -17,34 +17,27 @@ logger = logging.getLogger(__name__)
 
 
 class TypeHardening(Callback):
-    """Decide the types of `Dale.inferred` between two moments of a fit, the plainest neurons first.
+    """Decide the types of `Dale.inferred` in the midst of a fit.
 
-    With the progress ``p = finished epochs / epochs``, after each epoch the share ::
-
-        0                             while p < begin
-        (p - begin) / (end - begin)   until p = end,    1 from then on
-
-    of the neurons is decided by `harden_types`. Before `begin` they are free; after `end` the law holds.
-    What was decided is part of the network, and of every checkpoint of it.
+    Before, the neurons in question are free, and their weights shall find their signs; then `harden_types` decides them
+    all, and the rest of the fit is under the law. What was decided is part of the network, and of every checkpoint.
 
     Parameters
     ----------
-    begin, end : float
-        Fractions in 0..1 of the fit; at `begin` the weights shall have found their signs.
+    at : float
+        The fraction in 0..1 of the fit's epochs after which types are decided: at the end of the first epoch with
+        ``finished epochs / epochs >= at``.
     otherwise : int, optional
         Sign of neurons that lean to no side, as for `harden_types`; without it they end the fit with an error.
 
     Raises
     ------
     ValueError
-        If `begin` and `end` are not in 0..1 or not in order.
+        If `at` is not in 0..1.
     """
 
-    def __init__(self, begin: float = 0.5, end: float = 0.8, *, otherwise: int | None = None) -> None:
-        self.begin, self.end = check_fraction("begin", begin), check_fraction("end", end)
-        if self.begin > self.end:
-            raise ValueError(f"`begin` is {begin:g} and `end` {end:g}, but types begin to be decided before all are.")
-        self.otherwise = otherwise
+    def __init__(self, at: float = 0.5, *, otherwise: int | None = None) -> None:
+        self.at, self.otherwise = check_fraction("at", at), otherwise
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Say so if there is nothing to infer."""
@@ -55,10 +48,6 @@ class TypeHardening(Callback):
             )
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Decide those whose turn it is."""
-        progress = trainer.epoch / trainer.epochs
-        if progress < self.begin:
-            return
-        # With begin and end at one moment, all are decided then.
-        share = 1.0 if progress >= self.end else (progress - self.begin) / (self.end - self.begin)
-        harden_types(trainer.network, fraction=share, otherwise=self.otherwise)
+        """Decide the types, if it is time."""
+        if trainer.epoch >= self.at * trainer.epochs:
+            harden_types(trainer.network, otherwise=self.otherwise)
