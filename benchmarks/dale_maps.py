@@ -111,7 +111,7 @@ def main() -> None:
         draw(report, args.figure)
 
 
-def world(neurons: int, seed: int) -> World:
+def world(neurons: int, seed: int, *, noise: float = NOISE, training: int = WINDOWS["training"]) -> World:
     """Return a teacher, in which every neuron has a presynaptic one, and its recordings."""
     generator = torch.Generator().manual_seed(seed)
     dale = Dale.fraction(neurons, EXCITATORY, generator=generator)
@@ -124,11 +124,11 @@ def world(neurons: int, seed: int) -> World:
     teacher = network(neurons, recurrent)
     parts = {}
     with torch.no_grad():
-        for part, windows in WINDOWS.items():
+        for part, windows in {**WINDOWS, "training": training}.items():
             inputs = DRIVE * torch.randn(FRAMES, windows, neurons, generator=generator)
             seen = teacher(inputs)[0]
-            noise = 0.0 if part == "test" else NOISE * torch.randn(seen.shape, generator=generator)
-            parts[part] = Batch(seen + noise, inputs)
+            added = 0.0 if part == "test" else noise * torch.randn(seen.shape, generator=generator)
+            parts[part] = Batch(seen + added, inputs)
     return World(dale.signs, recurrent.weight().detach(), parts)
 
 

@@ -195,8 +195,8 @@ class Dale(nn.Module):
         ValueError
             If `known` does not fit `neurons`, or is itself being inferred.
         """
+        count = len(neurons) if isinstance(neurons, Sequence) else check_count("neurons", neurons)
         types = known if isinstance(known, Dale) else Dale(signs_of_types({} if known is None else known, neurons))
-        count = neurons if isinstance(neurons, int) else len(neurons)
         if types.pre != count or types.inference is not None:
             what = f"types {types.pre} neurons" if types.pre != count else "is being inferred itself"
             raise ValueError(f"`known` {what}, but it must hold the known types of {count} neurons, 0 for the others.")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-
-import numpy as np
 
 from neurotorch.core.checks import check_count, nearest
 
@@ -77,8 +75,10 @@ def check_distinct(name: str, names: Sequence[str]) -> None:
 
 
 def _names(neurons: Sequence[str] | int) -> list[str]:
-    if isinstance(neurons, (int, np.integer)):
-        return [str(j) for j in range(check_count("neurons", int(neurons)))]
+    if isinstance(neurons, str):
+        raise TypeError(f"`neurons` is the text {neurons!r}, but it must hold their names, or how many they are.")
+    if not isinstance(neurons, Iterable):
+        return [str(j) for j in range(check_count("neurons", neurons))]
     names = [str(name) for name in neurons]
     check_distinct("neurons", names)
     return names

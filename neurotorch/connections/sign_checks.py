@@ -11,7 +11,15 @@ from torch import Tensor
 
 def checked_signs(signs: Tensor | Sequence[float]) -> Tensor:
     """Return a copy of `signs` as a floating vector, or raise if they are not one sign per presynaptic neuron."""
-    vector = torch.as_tensor(signs).detach().clone()
+    try:
+        vector = torch.as_tensor(signs).detach().clone()
+    except (TypeError, ValueError, RuntimeError):
+        vector = None
+    if vector is None or vector.dtype == torch.bool or vector.is_complex():
+        raise TypeError(
+            f"`signs` is {signs!r:.80}, but it must hold the numbers -1, 0 and +1, one per presynaptic neuron: words "
+            "for types go to `Dale.given`, transmitters to `Dale.from_transmitters`."
+        )
     if not vector.is_floating_point():
         vector = vector.to(torch.get_default_dtype())
     if vector.ndim != 1 or vector.numel() == 0:

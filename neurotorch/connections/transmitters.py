@@ -25,12 +25,22 @@ def signs_of_transmitters(names: Iterable[str], table: Mapping[str, int], unknow
     Raises
     ------
     TypeError
-        If `names` is a text.
+        If `names` is a text or a mapping.
     ValueError
-        If transmitters are not in the table and `unknown` is None: all of them are listed.
+        If transmitters are not in the table and `unknown` is None (all of them are listed), or a sign is none.
     """
     if isinstance(names, str):
         raise TypeError(f"`names` is the text {names!r}, but it must hold one transmitter per neuron: [{names!r}].")
+    if isinstance(names, Mapping):
+        raise TypeError(
+            "`names` is a mapping, but it must hold one transmitter per neuron in their order: "
+            "[transmitters[neuron] for neuron in recording.neurons]."
+        )
+    for name, sign in table.items():
+        if sign not in (-1, 0, 1):
+            raise ValueError(f"`table` gives {name!r} the sign {sign!r}, but a sign is -1, 0 (free) or +1.")
+    if unknown not in (None, -1, 0, 1):
+        raise ValueError(f"`unknown` is {unknown!r}, but a sign is -1, 0 (free) or +1.")
     signs_by_name = {name.strip().lower(): sign for name, sign in table.items()}
     words = [str(name).strip().lower() for name in names]
     missing = sorted({word for word in words if word not in signs_by_name})

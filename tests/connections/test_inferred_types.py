@@ -325,6 +325,8 @@ def test_the_callback_says_so_where_nothing_is_inferred(caplog):
     ("make", "error", "message"),
     [
         (lambda: Dale.inferred(0), ValueError, "`neurons` is 0"),
+        (lambda: Dale.inferred(3.0), TypeError, "`neurons` is 3.0, but it must be a whole number"),
+        (lambda: Dale.inferred("abc"), TypeError, "`neurons` is the text 'abc'"),
         (lambda: Dale.inferred(3, known=["e"]), ValueError, r"holds 1 types, but there are 3 neurons"),
         (lambda: Dale.inferred(3, known=Dale([1, 0])), ValueError, "`known` types 2 neurons, but.* of 3 neurons"),
         (lambda: Dale.inferred(2, known=Dale.inferred(2)), ValueError, "`known` is being inferred itself"),

@@ -117,3 +117,54 @@ def test_only_projection_moves_the_raw_value():
     assert Projected().project(raw).tolist() == [0.0, 0.0, 2.0]
     for magnitude in (Square(), Absolute(), Softplus(), Exponential()):
         assert magnitude.project(raw) is raw
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("magnitude", MAPS)
+def test_the_inverse_holds_in_half_precision_to_the_spacing_of_raw(magnitude, dtype):
+    wanted = torch.linspace(-3, 3, 1001).exp().to(dtype)
+    raw = magnitude.inverse(wanted)
+    assert raw.dtype == dtype
+    error = (magnitude.forward(raw) - wanted).abs() / wanted
+    # 4 roundings, or as many as |raw| where an exponential enlarges that of raw itself
+    assert (error <= torch.finfo(dtype).eps * raw.abs().clamp(min=4)).all()
+
+
+def descended(magnitude, start, *, slope, rate=0.25, steps=4):
+    """Return the raw values of plain descent against a constant force on the magnitude, projected as rules do."""
+    raw = torch.tensor([start], dtype=torch.float64, requires_grad=True)
+    met = [start]
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(slope * magnitude.forward(raw).sum(), raw)
+        raw = magnitude.project(raw.detach() - rate * gradient).requires_grad_()
+        met.append(float(raw.detach()))
+    return met
+
+
+def test_the_square_stays_at_zero_and_comes_near_it_ever_more_slowly():
+    assert descended(Square(), 0.0, slope=-1.0) == [0.0] * 5
+    # raw' = raw (1 - 2 rate): halved by each step, never zero
+    assert descended(Square(), 1.0, slope=1.0) == [1.0, 0.5, 0.25, 0.125, 0.0625]
+
+
+def test_the_absolute_value_stays_at_zero_and_is_reflected_beside_it():
+    assert descended(Absolute(), 0.0, slope=-1.0) == [0.0] * 5
+    assert descended(Absolute(), 0.375, slope=1.0) == [0.375, 0.125, -0.125, 0.125, -0.125]
+
+
+def test_the_projection_stops_at_zero_and_leaves_it_again():
+    assert descended(Projected(), 0.375, slope=1.0) == [0.375, 0.125, 0.0, 0.0, 0.0]
+    assert descended(Projected(), 0.0, slope=-1.0) == [0.0, 0.25, 0.5, 0.75, 1.0]
+    # without the projection a negative raw value has no gradient any more
+    raw = torch.tensor([-0.1], requires_grad=True)
+    Projected().forward(raw).backward()
+    assert float(raw.grad) == 0
+
+
+def test_softplus_falls_towards_zero_as_the_exponential_does():
+    raw = torch.tensor([-12.0], dtype=torch.float64, requires_grad=True)
+    magnitude = Softplus().forward(raw)
+    magnitude.backward()
+    # 1 - exp(-m), which is m where m is small
+    assert float(raw.grad) == pytest.approx(float(magnitude.detach()), rel=1e-5)
+    assert float(magnitude.detach()) > 0
