@@ -1,6 +1,7 @@
 """Which magnitude map under Dale's law? A teacher with sparse weights, and students that differ in the map alone.
 
     python benchmarks/dale_maps.py --out build/dale_maps.json --figure build/dale_maps.png
+    python benchmarks/dale_maps.py --seeds 0 --out build/dale_maps_time.json   # how long a step takes, alone
 
 For each seed, a teacher of firing-rate neurons under Dale's law in which most connections do not exist, driven by known
 noise. Students have as many neurons and the teacher's types, and no mask but that against self-connections: what is
@@ -20,6 +21,7 @@ from _machine import machine, made, one_thread, threads, versions
 one_thread()
 
 import argparse
+import json
 import statistics
 import time
 from pathlib import Path
@@ -94,6 +96,7 @@ def main() -> None:
         "neurons": args.neurons,
         "runs": [],
     }
+    report["step"] = timed(world(args.neurons, 0), args.batch)
     for seed in range(args.seeds):
         known = world(args.neurons, seed)
         for name in MAPS:
@@ -101,10 +104,12 @@ def main() -> None:
                 report["runs"].append(run(known, name, rate, seed=seed, steps=args.steps, batch=args.batch))
         report["table"] = table(report["runs"])
         save_json(args.out, report)
+    save_json(args.out, report)
+    print(json.dumps(report["step"]))
     print(
         "\n".join(
             " | ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
-            for row in report["table"]
+            for row in report.get("table", [])
         )
     )
     if args.figure:
@@ -142,13 +147,39 @@ def network(neurons: int, recurrent: Connection) -> Network:
     return made
 
 
+def student_of(known: World, name: str, generator: torch.Generator) -> Network:
+    """Return a student of the teacher's types that starts balanced."""
+    neurons, magnitude = len(known.signs), MAPS[name]
+    dale = None if magnitude is None else Dale(known.signs, magnitude=magnitude)
+    return network(neurons, Connection(neurons, neurons, dale=dale, mask=no_self(neurons), generator=generator))
+
+
+def timed(known: World, batch: int, *, steps: int = 10, repeats: int = 7) -> dict[str, list[float]]:
+    """Return lowest, median and highest milliseconds of processor time of a training step, the maps taking turns."""
+    training = known.parts["training"]
+    assert training.inputs is not None
+    drawn = Batch(training.target[:, :batch], training.inputs[:, :batch])
+    rules = {}
+    for name in MAPS:
+        student = student_of(known, name, torch.Generator().manual_seed(0))
+        optimizer = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], lr=1e-3)
+        rules[name] = BPTT(student, MeanSquaredError(SETTLED), optimizer=optimizer)
+    found: dict[str, list[float]] = {name: [] for name in MAPS}
+    for turn in range(repeats + 1):  # the first compiles and warms up
+        for name, rule in rules.items():
+            started = time.process_time()
+            for _ in range(steps):
+                rule.compute(drawn)
+                rule.apply()
+            if turn:
+                found[name].append(1000 * (time.process_time() - started) / steps)
+    return {name: [min(each), statistics.median(each), max(each)] for name, each in found.items()}
+
+
 def run(known: World, name: str, rate: float, *, seed: int, steps: int, batch: int) -> dict[str, Any]:
     """Return what one student learned."""
-    neurons, magnitude = len(known.signs), MAPS[name]
     generator = torch.Generator().manual_seed(1000 + seed)  # the same start and batches for every map
-    dale = None if magnitude is None else Dale(known.signs, magnitude=magnitude)
-    recurrent = Connection(neurons, neurons, dale=dale, mask=no_self(neurons), generator=generator)
-    student, training = network(neurons, recurrent), known.parts["training"]
+    student, training = student_of(known, name, generator), known.parts["training"]
     assert training.inputs is not None
     optimizer = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -217,7 +248,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
     from neurotorch.plotting import save_figure, style
 
-    chosen = {row["map"]: row for row in report["table"]}
+    chosen = {row["map"]: row for row in report.get("table", [])}
     with style():
         figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
         for index, name in enumerate(MAPS):
