@@ -21,6 +21,7 @@ from _machine import machine, made, one_thread, threads, versions
 one_thread()
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -62,7 +63,7 @@ FRAMES, SETTLED, DRIVE, NOISE = 60, 10, 2.0, 0.02
 WINDOWS = {"training": 64, "validation": 16, "test": 32}
 NEAR = 0.01
 ADDRESS = "population.recurrent"
-SCORES = ("test", "correlation", "relative_error", "exact_zeros", "near_zeros", "lost", "violations", "seconds")
+SCORES = ("test", "correlation", "relative_error", "exact_zeros", "near_zeros", "lost", "violations")
 
 
 class World(NamedTuple):
@@ -81,12 +82,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="windows in a step, %(default)s")
     parser.add_argument("--rates", default="0.003,0.01,0.03,0.1,0.3", help="learning rates, %(default)s")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--go-on", action="store_true", help="keep the runs that the file holds, such as after a stop")
     parser.add_argument("--figure", type=Path)
     args = parser.parse_args()
     rates = [float(rate) for rate in args.rates.split(",")]
     report: dict[str, Any] = {
         "question": __doc__.splitlines()[0],
-        "made": made(),
+        "made": [made()],
         "machine": machine(),
         "versions": versions("torch", "numpy", "numba", "neurotorch"),
         "threads": threads(),
@@ -96,22 +98,26 @@ def main() -> None:
         "neurons": args.neurons,
         "runs": [],
     }
+    if args.go_on:
+        before = json.loads(args.out.read_text())
+        report |= {"made": [*before["made"], made()], "runs": before["runs"]}
     report["step"] = timed(world(args.neurons, 0), args.batch)
+    present = {(each["seed"], each["map"], each["rate"]) for each in report["runs"]}
     for seed in range(args.seeds):
         known = world(args.neurons, seed)
-        for name in MAPS:
-            for rate in rates:
+        for name, rate in itertools.product(MAPS, rates):
+            if (seed, name, rate) not in present:
                 report["runs"].append(run(known, name, rate, seed=seed, steps=args.steps, batch=args.batch))
-        report["table"] = table(report["runs"])
-        save_json(args.out, report)
+                save_json(args.out, report)
+    report["table"] = table(report["runs"], args.seeds)
     save_json(args.out, report)
     print(json.dumps(report["step"]))
-    print(
-        "\n".join(
-            " | ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
-            for row in report.get("table", [])
+    for row in report["table"]:
+        print(
+            " | ".join(
+                f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
+            )
         )
-    )
     if args.figure:
         draw(report, args.figure)
 
@@ -185,14 +191,12 @@ def run(known: World, name: str, rate: float, *, seed: int, steps: int, batch: i
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     rule = BPTT(student, MeanSquaredError(SETTLED), optimizer=optimizer)
     row: dict[str, Any] = {"map": name, "rate": rate, "seed": seed, "failed": False}
-    started = time.process_time()
     try:
         for _ in range(steps):
             drawn = torch.randperm(WINDOWS["training"], generator=generator)[:batch]
             rule.compute(Batch(training.target[:, drawn], training.inputs[:, drawn]))
             rule.apply()
             schedule.step()
-        row["seconds"] = time.process_time() - started
         return row | scores(student, known)
     except (NonFiniteError, FloatingPointError) as error:
         return row | {"failed": True, "error": str(error)}
@@ -221,19 +225,24 @@ def scores(student: Network, known: World) -> dict[str, Any]:
     }
 
 
-def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return for each map the rate that validation chose, and mean and standard deviation over seeds of its scores."""
+def table(runs: list[dict[str, Any]], seeds: int) -> list[dict[str, Any]]:
+    """Return for each map the rate that validation chose, and mean and standard deviation over seeds of its scores.
+
+    Rates count that all seeds were trained at, without a failure.
+    """
     rows = []
     for name in MAPS:
         by_rate: dict[float, list[dict[str, Any]]] = {}
         for each in runs:
             if each["map"] == name:
                 by_rate.setdefault(each["rate"], []).append(each)
-        whole = {rate: rows_of for rate, rows_of in by_rate.items() if not any(each["failed"] for each in rows_of)}
+        whole = {
+            rate: rows_of for rate, rows_of in by_rate.items() if sum(not each["failed"] for each in rows_of) == seeds
+        }
         row: dict[str, Any] = {"map": name, "failed": sum(each["failed"] for each in runs if each["map"] == name)}
         if whole:
             row["rate"] = min(whole, key=lambda rate: statistics.mean(each["validation"] for each in whole[rate]))
-            row["at_border"] = row["rate"] in (min(by_rate), max(by_rate))
+            row["at_border"] = row["rate"] in (min(whole), max(whole))
             for score in SCORES:
                 values = [each[score] for each in whole[row["rate"]]]
                 row[score] = statistics.mean(values)

@@ -38,7 +38,7 @@ from neurotorch.data import Batch
 from neurotorch.learning import BPTT, EProp, MeanSquaredError, TruncatedBPTT
 from neurotorch.network import Layer, Network
 from neurotorch.neurons import FiringRate, learned
-from neurotorch.training import Trainer, TypeHardening
+from neurotorch.training import Callback, Checkpoint, Trainer, TypeHardening
 
 NEURONS = 12
 MAPS = [Square(), Absolute(), Softplus(), Exponential(), Projected()]
@@ -285,7 +285,6 @@ def test_every_stage_survives_saving_describing_copying_and_casting(stage, tmp_p
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_it_is_decided_on_a_gpu():
     network = student(Dale.inferred(NEURONS)).cuda()
     expected = student(Dale.inferred(NEURONS))
@@ -313,6 +312,29 @@ def test_the_callback_decides_when_it_is_time():
     left = [row["undecided"] for row in history]
     assert left == [NEURONS, NEURONS, NEURONS, 0, 0]
     assert network.dale_violations() == 0
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_fit_decides_and_goes_on_as_one_that_was_not_interrupted(stop, tmp_path):
+    _, batch = world(0, frames=20)
+    whole, first, second = (student(Dale.inferred(NEURONS), seed) for seed in (0, 0, 7))
+    trainer_of(whole, at=0.5).fit([batch], epochs=4)
+    callbacks = [TypeHardening(0.5), Checkpoint(tmp_path), Stopping(stop)]
+    Trainer(rule_of(EProp, first), callbacks=callbacks).fit([batch], epochs=4)
+    assert first.connections()[ADDRESS].dale.undecided == (NEURONS if stop == 1 else 0)
+    resumed = Trainer(rule_of(EProp, second), callbacks=[TypeHardening(0.5), Checkpoint(tmp_path)])
+    resumed.fit([batch], epochs=4, resume_from=tmp_path)
+    assert same(second.connections()[ADDRESS].dale.types(), whole.connections()[ADDRESS].dale.types())
+    assert torch.equal(second.effective_weights()[ADDRESS], whole.effective_weights()[ADDRESS])
+
+
+class Stopping(Callback):
+    def __init__(self, after):
+        self.after = after
+
+    def on_epoch_end(self, trainer):
+        if trainer.epoch == self.after:
+            trainer.stop("enough")
 
 
 def test_the_callback_says_so_where_nothing_is_inferred(caplog):
