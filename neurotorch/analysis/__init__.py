@@ -24,7 +24,6 @@ from neurotorch.analysis.doctor import (
 )
 from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
 from neurotorch.analysis.pathway import pathway
-from neurotorch.analysis.paradoxical import ParadoxicalResponse, paradoxical_response
 from neurotorch.analysis.spectra import spectra_of
 from neurotorch.analysis.study import AblationStudy
 
@@ -38,10 +37,6 @@ __all__ = [
     "Diagnosis",
     "Doctor",
     "Finding",
-    "ParadoxicalResponse",
-    "Rebalance",
-    "ScaleInputs",
-    "ScaleOutputs",
     "ParadoxicalResponse",
     "Rebalance",
     "ScaleInputs",

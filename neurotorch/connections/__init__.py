@@ -2,17 +2,14 @@
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.connectome import Connectome
-from neurotorch.connections.dale import FLY_TRANSMITTERS, TRANSMITTERS, Dale
-from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.dale import Dale
+from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.distance import distance_dependent
 from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal
-from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal, rebalanced
-from neurotorch.connections.distribution import Distribution, Gamma, LogNormal
 from neurotorch.connections.electrical import ElectricalConnection
 from neurotorch.connections.hardening import harden_types, undecided_types
 from neurotorch.connections.inferred_types import Inference, InferredTypes, UndecidedTypesWarning
-from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal
+from neurotorch.connections.initialization import Balanced, Given, Initialization, Normal, rebalanced
 from neurotorch.connections.magnitude import Absolute, Exponential, Magnitude, Projected, Softplus, Square
 from neurotorch.connections.regions import Regions
 from neurotorch.connections.rewiring import rewire_
@@ -47,8 +44,8 @@ __all__ = [
     "Softplus",
     "SpectrumReport",
     "Square",
-    "conduction_delays",
     "UndecidedTypesWarning",
+    "conduction_delays",
     "distance_dependent",
     "harden_types",
     "no_self",

@@ -15,9 +15,8 @@ from neurotorch.connections.dale import Dale
 from neurotorch.connections.labels import check_distinct, check_matching
 from neurotorch.connections.magnitude import Magnitude, Square
 from neurotorch.connections.spectrum import spectral_radius
-from neurotorch.core.checks import check_finite, check_positive
 from neurotorch.connections.transmitters import TRANSMITTERS
-from neurotorch.core.checks import check_finite
+from neurotorch.core.checks import check_finite, check_positive
 
 _LOG = logging.getLogger(__name__)
 _SQUARE = Square()

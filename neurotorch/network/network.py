@@ -318,7 +318,6 @@ class Network(nn.Module):
                 links += self._links(place, place, layer.recurrent, recurrent)
             if (conductance := weights.get(f"{name}.electrical")) is not None:
                 links.append(layer.coupling(place, conductance))
-                links.append(Link(place, place, recurrent))
             populations.append(
                 layer.population(
                     current,

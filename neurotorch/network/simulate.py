@@ -90,12 +90,6 @@ def simulate(
     if state is None:
         state = network.initial_state(batch if inputs is None else inputs.shape[1])
     currents = {}
-    if noise:
-        length = frames if inputs is None else inputs.shape[0]
-        steps = check_count("frames", length if length is not None else 0) * round(network.frame_dt / network.dt)
-        for name, layer in network.named_layers().items():
-            shape = (steps, state[0].history.shape[1], layer.neurons)
-            currents[name] = noise * torch.randn(shape, generator=generator).to(layer.like())
     if noisy and generator is not None:
         length = check_count("frames", (frames or 0) if inputs is None else inputs.shape[0])
         samples = state[0].history.shape[-2]

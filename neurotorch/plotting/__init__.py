@@ -2,8 +2,8 @@
 
 from neurotorch.plotting.ablation import plot_ablation
 from neurotorch.plotting.accuracy_cost import plot_accuracy_cost
-from neurotorch.plotting.confusion import plot_confusion
 from neurotorch.plotting.balance import plot_balance
+from neurotorch.plotting.confusion import plot_confusion
 from neurotorch.plotting.eigenvalues import plot_eigenvalues
 from neurotorch.plotting.horizons import plot_held_out, plot_horizons
 from neurotorch.plotting.input_output import plot_input_output
@@ -22,8 +22,8 @@ from neurotorch.plotting.weights import plot_connectivity, plot_weights
 __all__ = [
     "plot_ablation",
     "plot_accuracy_cost",
-    "plot_confusion",
     "plot_balance",
+    "plot_confusion",
     "plot_connectivity",
     "plot_eigenvalues",
     "plot_held_out",

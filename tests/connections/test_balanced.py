@@ -19,8 +19,6 @@ from neurotorch.connections import (
     Normal,
     Regions,
     rebalanced,
-    Regions,
-    rebalanced,
     sparse,
     spectrum_report,
 )

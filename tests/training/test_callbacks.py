@@ -53,7 +53,6 @@ HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 OF_GRADIENTS = {DeepR, Doctor, GradientAudit, LearningRateSchedule}
 # These change the network: it is what they are for.
 THAT_ACT = {DeepR}
-OF_GRADIENTS = {Doctor, GradientAudit, LearningRateSchedule}
 
 
 def rule_for(cls):
