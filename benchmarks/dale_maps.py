@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=30)
     parser.add_argument("--steps", type=int, default=800, help="of the optimizer, %(default)s")
     parser.add_argument("--batch", type=int, default=16, help="windows in a step, %(default)s")
-    parser.add_argument("--rates", default="0.003,0.01,0.03,0.1,0.3", help="learning rates, %(default)s")
+    parser.add_argument("--rates", default="0.01,0.03,0.1,0.3", help="learning rates, %(default)s")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--go-on", action="store_true", help="keep the runs that the file holds, such as after a stop")
     parser.add_argument("--figure", type=Path)
@@ -262,13 +262,15 @@ def draw(report: dict[str, Any], path: Path) -> None:
         figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
         for index, name in enumerate(MAPS):
             runs = [each for each in report["runs"] if each["map"] == name and not each["failed"]]
-            rates = sorted({each["rate"] for each in runs})
+            rates = sorted({each["rate"] for each in runs if each["rate"] in report["rates"]})
             means = [statistics.mean(each["test"] for each in runs if each["rate"] == rate) for rate in rates]
             (line,) = left.plot(rates, means, marker="o", label=name, color=f"C{index}")
             mine = [each for each in runs if each["rate"] == chosen[name]["rate"]]
             for axes, score in ((middle, "relative_error"), (right, "near_zeros")):
                 axes.plot([index] * len(mine), [each[score] for each in mine], "o", color=line.get_color(), alpha=0.7)
-        left.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="unexplained variance, test")
+        left.set(
+            ylim=(3e-4, 5), xscale="log", yscale="log", xlabel="learning rate", ylabel="unexplained variance, test"
+        )
         middle.set(ylabel="relative error of the weights", ylim=(0, None))
         right.set(ylabel="absent connections near zero", ylim=(0, 1))
         for axes in (middle, right):
