@@ -3,6 +3,7 @@
 from neurotorch.learning.audit import GradientComparison, compare_gradients
 from neurotorch.learning.base import BatchReport, LearningRule
 from neurotorch.learning.bptt import BPTT
+from neurotorch.learning.cross_entropy import CrossEntropy, CrossEntropyPerStep, class_target
 from neurotorch.learning.eprop import EProp
 from neurotorch.learning.feedback import Adaptive, Feedback, Random, Symmetric
 from neurotorch.learning.firing_rate_penalty import FiringRatePenalty, RatePenalty
@@ -22,6 +23,7 @@ from neurotorch.learning.penalties import (
     WeightPenalty,
 )
 from neurotorch.learning.penalty import Penalty
+from neurotorch.learning.pooling import LastStep, MaximumOverTime, MeanOverTime, Pooling, SumOverTime
 from neurotorch.learning.recursive_least_squares import RecursiveLeastSquares
 from neurotorch.learning.three_factor import ThreeFactor, error_through
 from neurotorch.learning.truncated_bptt import TruncatedBPTT
@@ -34,6 +36,8 @@ __all__ = [
     "L2",
     "Adaptive",
     "BatchReport",
+    "CrossEntropy",
+    "CrossEntropyPerStep",
     "DalePenalty",
     "EProp",
     "ExcitatoryFraction",
@@ -42,14 +46,19 @@ __all__ = [
     "ForcingPlan",
     "GradientComparison",
     "GradientRule",
+    "LastStep",
     "LearningRule",
     "Loss",
+    "MaximumOverTime",
+    "MeanOverTime",
     "MeanSquaredError",
     "NonFiniteError",
     "Penalty",
+    "Pooling",
     "Random",
     "RatePenalty",
     "RecursiveLeastSquares",
+    "SumOverTime",
     "SummedLoss",
     "Symmetric",
     "ThreeFactor",
@@ -59,6 +68,7 @@ __all__ = [
     "WeightBalance",
     "WeightDistance",
     "WeightPenalty",
+    "class_target",
     "compare_gradients",
     "error_through",
     "warm_start",

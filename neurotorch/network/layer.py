@@ -176,7 +176,9 @@ class Layer(nn.Module):
             current = inputs
         else:
             self._check_inputs(inputs, weight)
-            current = functional.linear(inputs, weight)
+            # An input that is held (expanded along time) needs one product, not one for every step.
+            held = len(inputs) > 1 and inputs.stride(0) == 0
+            current = functional.linear(inputs[:1] if held else inputs, weight)
         if torch.is_autocast_enabled(current.device.type):
             # Autocast rounds the product of the inputs; the states keep the dtype of the layer.
             current = current.to(torch.promote_types(current.dtype, self.like().dtype))
