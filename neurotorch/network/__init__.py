@@ -2,6 +2,7 @@
 
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.initial import random_state, warm_up
+from neurotorch.network.free_membrane import start_at_threshold_
 from neurotorch.network.layer import Layer, LayerState
 from neurotorch.network.learned_start import LearnedStart
 from neurotorch.network.network import Network, NetworkRun, NetworkState
@@ -27,4 +28,5 @@ __all__ = [
     "random_state",
     "simulate",
     "warm_up",
+    "start_at_threshold_",
 ]
