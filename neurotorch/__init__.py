@@ -17,13 +17,17 @@ from neurotorch import (
 from neurotorch.data import Recording, read
 from neurotorch.runs import (
     Blueprint,
+    ClassifierBlueprint,
+    ClassifierPlan,
     LiteraturePlan,
     RunFolder,
     TrainingPlan,
     ablate,
+    classify,
     fit,
     fit_literature,
     load,
+    open_task,
     save,
 )
 
@@ -31,6 +35,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Blueprint",
+    "ClassifierBlueprint",
+    "ClassifierPlan",
     "LiteraturePlan",
     "Recording",
     "RunFolder",
@@ -38,6 +44,7 @@ __all__ = [
     "__version__",
     "ablate",
     "analysis",
+    "classify",
     "connections",
     "core",
     "data",
@@ -49,6 +56,7 @@ __all__ = [
     "load",
     "network",
     "neurons",
+    "open_task",
     "plotting",
     "read",
     "runs",

@@ -6,14 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurotorch.cli.folder import opened
+from neurotorch.cli.folder import fitted
 from neurotorch.cli.parser import add_threads, names, use_threads
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from neurotorch.cli.folder import opened
-from neurotorch.cli.parser import Parser
+    from neurotorch.cli.parser import Parser
 
 HELP = "remove connections of a fitted network and measure it"
 
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from neurotorch.runs import RunFolder, ablate
 
     ablations = [ablation_named(name) for name in args.strategies]
-    loaded = opened(args.run)
+    loaded = fitted(args.run)
     table = ablate(
         loaded,
         ablations,

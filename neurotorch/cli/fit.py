@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from neurotorch.cli import report
 from neurotorch.cli.console import say
 from neurotorch.cli.folder import begun, check_finished, is_finished
+from neurotorch.cli.folder import begun, is_finished, settings_of
 from neurotorch.cli.parser import add_recording, add_threads, use_threads
 from neurotorch.cli.task import HELD_OUT, Task, check_usage, held_out, task_of
 
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     task = task_of(args)
     callbacks = [PhasedProgress(quiet=args.quiet)]
     result: Fit | LiteratureFit
-    with begun(args, task) as folder:
+    with begun(args, settings_of(args, task)) as folder:
         if isinstance(task.plan, LiteraturePlan):
             result = fit_literature(
                 task.recording,

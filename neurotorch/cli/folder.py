@@ -14,12 +14,13 @@ from neurotorch.cli.task import held_out
 if TYPE_CHECKING:
     from neurotorch.cli.task import Task
     from neurotorch.runs import LoadedRun, RunFolder
+    from neurotorch.runs.classification import LoadedClassifier
 
 SETTINGS = "settings.json"
 """In the folder of checkpoints, from the start of a fit to its end."""
 
 
-def opened(path: Path) -> LoadedRun:
+def opened(path: Path) -> LoadedRun | LoadedClassifier:
     """Return the finished run in a folder, or raise, guessing at the name that was meant."""
     from neurotorch.core.checks import nearest
     from neurotorch.runs import load
@@ -37,8 +38,18 @@ def is_finished(path: Path) -> bool:
     return (path / CONFIG).is_file() and not RunFolder(path).checkpoints.exists()
 
 
+def fitted(path: Path) -> LoadedRun:
+    """Return the finished fit of a recording in a folder, or raise."""
+    from neurotorch.runs import LoadedRun
+
+    run = opened(path)
+    if not isinstance(run, LoadedRun):
+        raise ValueError(f"{path} holds a classifier, but this needs a fit of a recording, by `neurotorch fit`.")
+    return run
+
+
 @contextlib.contextmanager
-def begun(args: argparse.Namespace, task: Task) -> Iterator[RunFolder]:
+def begun(args: argparse.Namespace, settings: Mapping[str, Any]) -> Iterator[RunFolder]:
     """Enter the run folder. Where there was none, a fit that fails before its first checkpoint leaves none.
 
     Raises
@@ -54,7 +65,7 @@ def begun(args: argparse.Namespace, task: Task) -> Iterator[RunFolder]:
     existed, held = args.out.exists(), args.out.is_dir() and any(args.out.iterdir())
     folder = RunFolder.create(args.out, overwrite=args.overwrite, resume=args.resume)
     try:
-        _keep_settings(folder.checkpoints / SETTINGS, _settings(args, task))
+        _keep_settings(folder.checkpoints / SETTINGS, settings)
         yield folder
     except BaseException:
         left = {item.name for item in folder.path.iterdir()}
@@ -106,7 +117,7 @@ def _compare(folder: Path, begun_with: Mapping[str, Any], settings: Mapping[str,
         )
 
 
-def _settings(args: argparse.Namespace, task: Task) -> dict[str, Any]:
+def settings_of(args: argparse.Namespace, task: Task) -> dict[str, Any]:
     """Return what the numbers of a fit depend on, flat, as JSON has it."""
     from neurotorch.runs.same_fit import plan_json
 

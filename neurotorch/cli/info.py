@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,7 @@ from neurotorch.cli.folder import opened
 from neurotorch.cli.parser import add_recording
 
 if TYPE_CHECKING:
-    from neurotorch.cli.folder import opened
-from neurotorch.cli.parser import Parser
+    from neurotorch.cli.parser import Parser
 
 HELP = "say what is installed, or what a file or run folder holds"
 
@@ -46,20 +46,29 @@ def _installation() -> dict[str, Any]:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    loaded = opened(folder)
-    report, source = loaded.report, loaded.report["recording"]
+    report = opened(folder).report
     network, training = report["network"], report["training"]
     return {
         "run": folder,
         "protocol": report["protocol"],
-        "recording": f"{source['path'] or 'simulated'}: {source['frames']} frames of {source['neurons']} neurons, "
-        f"dt {source['dt']:g} s",
+        **_data(report),
         "network": f"{network['neuron']}, {network['parameters']} parameters, excitatory {network['excitatory']}",
         "training": f"{training['epochs']} epochs, {training['seconds']:.1f} s, seed {training['seed']}, "
         f"stopped by {training['stopped_by']}",
         "sign violations": report["dale"]["violations"],
         "files": ", ".join(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if _is_shown(p, folder))),
     }
+
+
+def _data(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a network was trained on."""
+    if "recording" not in report:
+        data, test = report["data"], report["test"]
+        scored = f"{data['training_samples']} for training, accuracy {test['accuracy']:.4f} on {test['samples']}"
+        return {"samples": f"{data['name']}, {len(data['classes'])} classes: {scored}"}
+    source = report["recording"]
+    path, frames, neurons = source["path"] or "simulated", source["frames"], source["neurons"]
+    return {"recording": f"{path}: {frames} frames of {neurons} neurons, dt {source['dt']:g} s"}
 
 
 def _is_shown(path: Path, folder: Path) -> bool:

@@ -31,8 +31,10 @@ def print_report(report: Mapping[str, Any]) -> None:
     import textwrap
 
     from neurotorch.runs import table
+    from neurotorch.runs.classification.report import classification_table
+    from neurotorch.runs.folder import CLASSIFICATION
 
-    print(table(report))
+    print(classification_table(report) if report["protocol"] == CLASSIFICATION else table(report))
     print()
     print(textwrap.fill(report["verdict"], 110))
     if "recovery" in report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -106,6 +106,20 @@ class Windows:
         )
 
 
+class Gathered(Protocol):
+    """What a loader draws from: `Windows`, or anything else that puts numbered samples into a batch."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def gather(
+        self, indices: Sequence[int] | np.ndarray | torch.Tensor, *, dtype: torch.dtype = torch.float32
+    ) -> Batch:
+        """Return those with these indices, in this order."""
+        ...
+
+
 class WindowLoader:
     """An iterable over one epoch of shuffled batches that can be saved and continued in the middle of it.
 
@@ -116,7 +130,7 @@ class WindowLoader:
     Parameters
     ----------
     windows : Windows
-        What is drawn from.
+        What is drawn from, or any other `Gathered`.
     batch_size : int
         Windows in a batch.
     generator : torch.Generator
@@ -130,7 +144,7 @@ class WindowLoader:
 
     def __init__(
         self,
-        windows: Windows,
+        windows: Gathered,
         batch_size: int,
         *,
         generator: torch.Generator,

@@ -57,7 +57,7 @@ def _threshold(neuron: NeuronModel) -> Constant:
 
 def _never_firing(neuron: NeuronModel) -> NeuronModel | None:
     """Return a copy that no potential makes fire; None for a model without a potential `v` and a `threshold`."""
-    fields = neuron.State._fields  # type: ignore[attr-defined]
+    fields = neuron.State._fields
     if "v" not in fields or "threshold" not in dict(neuron.named_children()):
         return None
     silent = copy.deepcopy(neuron)

@@ -2,6 +2,18 @@
 
 from neurotorch.runs.ablate import ablate
 from neurotorch.runs.blueprint import Blueprint, neuron_named, neuron_names
+from neurotorch.runs.classification import (
+    Classification,
+    ClassificationTask,
+    ClassifierBlueprint,
+    ClassifierPlan,
+    ImagePresentation,
+    LoadedClassifier,
+    SpikePresentation,
+    classify,
+    open_task,
+    preset,
+)
 from neurotorch.runs.demo import Demo, demo_blueprint, demo_plan, demo_recording, recovery
 from neurotorch.runs.fit import Fit, fit
 from neurotorch.runs.folder import LoadedRun, RunFolder, load, save
@@ -12,15 +24,23 @@ from neurotorch.runs.warm_start import WarmStart
 
 __all__ = [
     "Blueprint",
+    "Classification",
+    "ClassificationTask",
+    "ClassifierBlueprint",
+    "ClassifierPlan",
     "Demo",
     "Fit",
+    "ImagePresentation",
     "LiteratureFit",
     "LiteraturePlan",
+    "LoadedClassifier",
     "LoadedRun",
     "RunFolder",
+    "SpikePresentation",
     "TrainingPlan",
     "WarmStart",
     "ablate",
+    "classify",
     "demo_blueprint",
     "demo_plan",
     "demo_recording",
@@ -29,6 +49,8 @@ __all__ = [
     "load",
     "neuron_named",
     "neuron_names",
+    "open_task",
+    "preset",
     "recovery",
     "rule_named",
     "save",

@@ -154,8 +154,8 @@ def neuron_names() -> dict[str, type[NeuronModel]]:
     return {name_of(model): model for model in found}
 
 
-def name_of(model: type[NeuronModel]) -> str:
-    """Return the name of a model on the command line: ``CurrentLIF`` is ``"current-lif"``."""
+def name_of(model: type) -> str:
+    """Return the name of a class on the command line: ``CurrentLIF`` is ``"current-lif"``."""
     return "-".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+", model.__name__)).lower()
 
 

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neurotorch.plotting.style import Figure
+    from neurotorch.runs.classification.loaded import LoadedClassifier
 
 FORMAT = "neurotorch-run-1"
 CONFIG, MODEL, REPORT, HISTORY = "config.json", "model.safetensors", "report.json", "history.csv"
 RECORDING, ABLATION = "recording.safetensors", "ablation.csv"
 OURS = ".neurotorch-run"
+CLASSIFICATION = "classification"
+"""The protocol of a run that classifies; it keeps no recording."""
 
 
 class Result(Protocol):
@@ -39,8 +42,8 @@ class Result(Protocol):
         """Return the settings that the fit can be repeated with."""
         ...
 
-    def stored(self) -> Recording:
-        """Return the recording in the unit of the network."""
+    def stored(self) -> Recording | None:
+        """Return the recording in the unit of the network; None if none is kept."""
         ...
 
     def history_table(self) -> pd.DataFrame:
@@ -152,18 +155,21 @@ class RunFolder:
         """
         recording = result.stored()
         save_tensors(self.path / MODEL, result.network.state_dict())
-        save_tensors(self.path / RECORDING, recording_tensors(recording))
+        kept: tuple[str, ...] = (MODEL, REPORT)
+        if recording is not None:
+            save_tensors(self.path / RECORDING, recording_tensors(recording))
+            kept = (MODEL, RECORDING, REPORT)
         write_atomically(self.path / HISTORY, lambda file: result.history_table().to_csv(file, index=False))
         drawn = {**result.figures(), **(figures or {})}
-        self._remove_derived()
+        self._remove_derived(recording=recording is None)
         self._save_figures(drawn)
         save_json(self.path / REPORT, {**result.report(), **(more or {})}, non_finite_as_null=True)
         config = {
             "format": FORMAT,
             **result.settings(),
             "network": describe(result.network),
-            "recording": recording_json(recording),
-            "sha256": {name: _sha256(self.path / name) for name in (MODEL, RECORDING, REPORT)},
+            "recording": None if recording is None else recording_json(recording),
+            "sha256": {name: _sha256(self.path / name) for name in kept},
             "versions": environment(),
         }
         save_json(self.path / CONFIG, config, non_finite_as_null=True)
@@ -177,9 +183,11 @@ class RunFolder:
         write_atomically(self.path / ABLATION, lambda file: table.to_csv(file, index=False))
         self._save_figures({"ablation": ablation_figure(table, *measure_of(table))})
 
-    def _remove_derived(self) -> None:
-        """Remove table and figures of a run that was in the folder before: they say nothing of the new one."""
+    def _remove_derived(self, *, recording: bool) -> None:
+        """Remove what a run that was in the folder before had and the new one has not."""
         (self.path / ABLATION).unlink(missing_ok=True)
+        if recording:
+            (self.path / RECORDING).unlink(missing_ok=True)
         for figure in self.figures.glob("*.png"):
             figure.unlink()
 
@@ -197,8 +205,10 @@ def save(result: Result, folder: PathLike, *, overwrite: bool = False) -> Path:
     return run.path
 
 
-def load(folder: PathLike, *, classes: Iterable[type] = ()) -> LoadedRun:
+def load(folder: PathLike, *, classes: Iterable[type] = ()) -> LoadedRun | LoadedClassifier:
     """Read a finished run back, checked against the checksums that it was saved with.
+
+    What `fit` made comes back as a `LoadedRun`, what `classify` made as a `LoadedClassifier`.
 
     Parameters
     ----------
@@ -218,7 +228,7 @@ def load(folder: PathLike, *, classes: Iterable[type] = ()) -> LoadedRun:
     if not (path / CONFIG).exists():
         unfinished = (path / OURS).exists()
         raise FileNotFoundError(
-            f"{path} holds a run that is not finished: continue it with `neurotorch fit ... --resume`."
+            f"{path} holds a run that is not finished: continue it with `neurotorch fit ... --resume`, or `classify`."
             if unfinished
             else f"{path} holds no run of neurotorch: give a folder that `neurotorch fit --out` has made."
         )
@@ -232,6 +242,11 @@ def load(folder: PathLike, *, classes: Iterable[type] = ()) -> LoadedRun:
     network = build(config["network"], extra=classes, tensors=tensors)
     floating = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
     network.to(floating[0]).load_state_dict(tensors)
+    if config["protocol"] == CLASSIFICATION:
+        from neurotorch.runs.classification.loaded import LoadedClassifier
+
+        presentation = build(config["presentation"], extra=classes)
+        return LoadedClassifier(network.eval(), presentation, load_json(path / REPORT), config, path)
     recording = stored_recording(load_tensors(path / RECORDING), config["recording"])
     return LoadedRun(
         network=network.eval(),

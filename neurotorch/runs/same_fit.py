@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,13 +34,24 @@ def check_same_fit(
     """
     dale, mask = blueprint.dale, blueprint.mask
     settings = {
-        "recording": _sha256(recording.activity, recording.missing, recording.inputs, recording.trials, recording.dt),
+        "recording": digest(recording.activity, recording.missing, recording.inputs, recording.trials, recording.dt),
         "seed": seed,
         **blueprint.to_json(),
-        "dale": None if dale is None else _sha256(dale.signs.cpu().numpy()) + str(dale.magnitude),
-        "mask": None if mask is None else _sha256(np.asarray(mask)),
+        "dale": None if dale is None else digest(dale.signs.cpu().numpy()) + str(dale.magnitude),
+        "mask": None if mask is None else digest(np.asarray(mask)),
         **plan_json(plan),
     }
+    check_same_settings(folder, settings)
+
+
+def check_same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write down `settings`, or compare them with those that `folder` says its checkpoints were made with.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
     if not (folder / FIT).exists():
         save_json(folder / FIT, settings)
         return
@@ -59,8 +71,9 @@ def plan_json(plan: TrainingPlan | LiteraturePlan) -> dict[str, Any]:
     return plan.to_json() if isinstance(plan, TrainingPlan) else asdict(plan)
 
 
-def _sha256(*parts: Any) -> str:
-    digest = hashlib.sha256()
+def digest(*parts: Any) -> str:
+    """Return the SHA-256 of arrays and other values."""
+    found = hashlib.sha256()
     for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
-    return digest.hexdigest()
+        found.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    return found.hexdigest()
