@@ -167,4 +167,7 @@ def _presented(presentation: Presentation, args: argparse.Namespace) -> Presenta
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers, such as 128 or 128,64")
+    return tuple(int(part) for part in parts)

@@ -192,3 +192,19 @@ def test_spike_trains_are_counted_and_end_with_their_last_spike(tmp_path):
 def test_errors(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def test_a_shift_moves_channels_in_training_only():
+    counts = torch.randint(1, 9, (6, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    presentation = SpikePresentation(steps=4, shift=2)
+    plain = presentation.present(counts, generator=torch.Generator().manual_seed(1), training=False)
+    np.testing.assert_array_equal(plain.numpy(), counts.transpose(0, 1).numpy())
+    moved = presentation.present(counts, generator=torch.Generator().manual_seed(1), training=True).transpose(0, 1)
+    offsets = torch.randint(-2, 3, (6,), generator=torch.Generator().manual_seed(1)).tolist()
+    assert len(set(offsets)) > 2
+    for before, after, offset in zip(counts.numpy(), moved.numpy(), offsets, strict=True):
+        expected = np.zeros((4, 5))
+        for channel in range(5):
+            if 0 <= channel + offset < 5:
+                expected[:, channel + offset] = before[:, channel]
+        np.testing.assert_array_equal(after, expected)

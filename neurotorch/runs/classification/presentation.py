@@ -126,6 +126,8 @@ class SpikePresentation(Presentation):
         Whether a bin holds 0 or 1 instead of a count.
     own_length
         Whether the readout counts only up to the last spike of a sample.
+    shift
+        In training every sample is moved by a random number of pooled channels, at most so many, up or down.
     """
 
     steps: int = 100
@@ -133,11 +135,13 @@ class SpikePresentation(Presentation):
     pool: int = 10
     binary: bool = False
     own_length: bool = True
+    shift: int = 0
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
         check_positive("dt", self.dt, "s")
         check_count("pool", self.pool)
+        check_count("shift", self.shift, least=0)
 
     def duration(self) -> int:
         """Return the number of bins."""
@@ -149,9 +153,11 @@ class SpikePresentation(Presentation):
         return LabelledSamples(counts, data.labels, data.classes, self, _ends(counts) if self.own_length else None)
 
     def present(self, values: Tensor, *, generator: torch.Generator, training: bool) -> Tensor:
-        """Return the counts, time first."""
-        del generator, training
-        return values.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format).contiguous()
+        """Return the counts, time first; in training on shifted channels."""
+        if training and self.shift:
+            offsets = torch.randint(-self.shift, self.shift + 1, (len(values),), generator=generator)
+            values = _shifted(values, offsets)
+        return values.transpose(0, 1).to(torch.float32).contiguous()
 
     def features(self, samples: LabelledSamples) -> Tensor:
         """Return the mean count in each part of the sample's own length, ``(sample, part * channel)``."""
@@ -167,6 +173,15 @@ class SpikePresentation(Presentation):
         if labels is not None:
             raise ValueError("`labels` is for images: a file of spike trains holds its own.")
         return read_spike_trains(file, classes=classes)
+
+
+def _shifted(counts: Tensor, offsets: Tensor) -> Tensor:
+    """Return counts ``(sample, time, channel)`` with the channels of each sample moved; what leaves them is lost."""
+    channels = counts.shape[2]
+    source = torch.arange(channels) - offsets.unsqueeze(1)
+    inside = (source >= 0) & (source < channels)
+    index = source.clamp(0, channels - 1).unsqueeze(1).expand(counts.shape)
+    return counts.gather(2, index) * inside.unsqueeze(1)
 
 
 def _ends(counts: Tensor) -> Tensor:

@@ -56,9 +56,9 @@ class Preset(NamedTuple):
 
 
 _SPOKEN = Preset(
-    SpikePresentation(),
+    SpikePresentation(shift=1),
     ClassifierBlueprint(CurrentLIF, (256,), recurrent=True, learned_constants=True),
-    ClassifierPlan(epochs=60, batch_size=32, smoothing=0.1),
+    ClassifierPlan(epochs=80, batch_size=32, smoothing=0.1),
 )
 
 PRESETS = {
