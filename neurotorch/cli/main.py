@@ -13,7 +13,14 @@ from neurotorch.cli import ablate, classify, fit, info, report, simulate
 from neurotorch.cli.console import is_message, messages, one_line, say
 from neurotorch.cli.parser import Parser, UsageError, unknown_arguments
 
-COMMANDS = {"fit": fit, "classify": classify, "ablate": ablate, "report": report, "info": info, "simulate": simulate}
+COMMANDS = {
+    "fit": fit,
+    "ablate": ablate,
+    "report": report,
+    "info": info,
+    "simulate": simulate,
+    "classify": classify,
+}
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
 
