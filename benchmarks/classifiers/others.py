@@ -85,10 +85,9 @@ class Norse(nn.Module):
                 p=norse.LIFParameters(tau_syn_inv=syn, tau_mem_inv=mem, alpha=slope),
                 dt=dt,
                 autapses=True,
-                input_weights=torch.eye(b.units[0]),
-                recurrent_weights=weights["hidden.recurrent"] / gain,
+                input_weights=nn.Parameter(torch.eye(b.units[0]), requires_grad=False),
+                recurrent_weights=nn.Parameter(weights["hidden.recurrent"].detach() / gain),
             )
-            self.neurons.input_weights.requires_grad_(False)
         else:
             self.neurons = norse.LIFBoxCell(p=norse.LIFBoxParameters(tau_mem_inv=mem, alpha=slope), dt=dt)
         self.second = linear(weights["readout.inputs"] / (float(out) * dt))
