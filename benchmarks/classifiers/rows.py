@@ -111,7 +111,9 @@ ROWS = {
         blueprint={"encoder": LIF},
         plan={"epochs": 30, "batch_size": 256, "learning_rate": 2e-4, "one_cycle": False},
     ),
-    "fashion-minute": _images("fashion-mnist", "Fashion-MNIST, direct current, 10 steps, a minute", 0.880, peers=True),
+    "fashion-minute": _images(
+        "fashion-mnist", "Fashion-MNIST, 256 LIF, direct current, 10 steps, a minute", 0.880, peers=True
+    ),
     "spoken-digits": _spoken("Spoken digits, recurrent current-based LIF, five folds", aim=0.87, peers=True),
     "spoken-digits-speakers": _spoken("Spoken digits, one speaker left out of training", divided="speakers"),
     "eprop": _spoken("E-prop against BPTT, equal epochs", ways={"bptt": {}, "eprop": {"rule": EProp}}),

@@ -63,7 +63,9 @@ _SPOKEN = Preset(
 
 PRESETS = {
     "mnist": Preset(ImagePresentation(), ClassifierBlueprint(LIF), ClassifierPlan()),
-    "fashion-mnist": Preset(ImagePresentation(), ClassifierBlueprint(LIF), ClassifierPlan()),
+    "fashion-mnist": Preset(
+        ImagePresentation(), ClassifierBlueprint(LIF, (256,), slope=3.0), ClassifierPlan(smoothing=0.1)
+    ),
     "heidelberg": _SPOKEN,
     "spoken-digits": _SPOKEN,
 }
