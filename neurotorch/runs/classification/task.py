@@ -64,7 +64,7 @@ _SPOKEN = Preset(
 PRESETS = {
     "mnist": Preset(ImagePresentation(), ClassifierBlueprint(LIF), ClassifierPlan()),
     "fashion-mnist": Preset(
-        ImagePresentation(), ClassifierBlueprint(LIF, (256,), slope=3.0), ClassifierPlan(smoothing=0.1)
+        ImagePresentation(), ClassifierBlueprint(LIF, (256,), slope=3.0), ClassifierPlan(epochs=12, smoothing=0.1)
     ),
     "heidelberg": _SPOKEN,
     "spoken-digits": _SPOKEN,
