@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurotorch.cli import report
 from neurotorch.cli.console import say
-from neurotorch.cli.folder import begun, check_finished, is_finished
-from neurotorch.cli.folder import begun, is_finished, settings_of
+from neurotorch.cli.folder import begun, check_finished, is_finished, settings_of
 from neurotorch.cli.parser import add_recording, add_threads, use_threads
 from neurotorch.cli.task import HELD_OUT, Task, check_usage, held_out, task_of
 

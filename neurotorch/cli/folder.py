@@ -85,7 +85,7 @@ def check_finished(args: argparse.Namespace, task: Task) -> None:
     made_with = {**config, **config["blueprint"], **config["plan"], **config["recording"]}
     made_with["recording"] = config["recording"]["provenance"].get("sha256", "simulated")
     # The rest of a recording follows from its file and its options; the folder keeps it in another form.
-    asked = {name: value for name, value in _settings(args, task).items() if name in made_with}
+    asked = {name: value for name, value in settings_of(args, task).items() if name in made_with}
     for name in ("neurons", "key", "axes", "inputs", "dt"):
         asked.pop(name, None)
     if args.protocol == "held-out":

@@ -1,8 +1,8 @@
 """Layers, networks, what an instrument sees of them, and how they run."""
 
 from neurotorch.network.forcing import Forcing
-from neurotorch.network.initial import random_state, warm_up
 from neurotorch.network.free_membrane import start_at_threshold_
+from neurotorch.network.initial import random_state, warm_up
 from neurotorch.network.layer import Layer, LayerState
 from neurotorch.network.learned_start import LearnedStart
 from neurotorch.network.network import Network, NetworkRun, NetworkState
@@ -27,6 +27,6 @@ __all__ = [
     "noise_currents",
     "random_state",
     "simulate",
-    "warm_up",
     "start_at_threshold_",
+    "warm_up",
 ]
