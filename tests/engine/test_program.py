@@ -153,7 +153,7 @@ def test_a_step_with_a_derivative_of_its_own_keeps_it(generator):
     weight = (0.3 * torch.randn(4, 4, generator=generator, dtype=DOUBLE)).requires_grad_()
     rest, decay = torch.zeros(2, 4, dtype=DOUBLE), torch.tensor(0.9, dtype=DOUBLE)
     for step in (OwnSpike(), Halted()):
-        population, links = Population(step, (decay,), State(x=rest), rest, current), [Link(0, 0, weight)]
+        population, links = Population(step, (decay,), State(x=rest), rest[None], current), [Link(0, 0, weight)]
         assert choose([population], links) is None
         wanted = [current, weight]
         found = results(adjoint, [population], links, wanted)
