@@ -16,6 +16,7 @@ from neurotorch.neurons.firing_rate import FiringRate
 from neurotorch.neurons.izhikevich import IZHIKEVICH_TYPES, Izhikevich
 from neurotorch.neurons.leaky_integrator import LeakyIntegrator
 from neurotorch.neurons.lif import LIF
+from neurotorch.neurons.mixed import Mixed
 from neurotorch.neurons.mixed_rate import MixedRate
 from neurotorch.neurons.mixed_spiking import MixedSpiking
 from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
@@ -60,6 +61,7 @@ __all__ = [
     "LeakyIntegrator",
     "Learned",
     "Linear",
+    "Mixed",
     "MixedRate",
     "MixedSpiking",
     "MultiTimescaleRate",

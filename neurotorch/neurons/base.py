@@ -12,7 +12,7 @@ from neurotorch.neurons.constant import check_per_neuron
 
 
 class NeuronModel(nn.Module, abc.ABC):
-    """A population of like neurons. A model is final: never derive from one.
+    """A population of like neurons. A model is final: never derive from one that is not abstract.
 
     A model Must define, in one file:
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, Self
+from typing import Any
 
 from torch import Tensor
 
 from neurotorch.neurons.base import NeuronModel
-from neurotorch.neurons.parts import MixedCoefficients, MixedState, Parts, by_sign, force_parts, step_of_parts
+from neurotorch.neurons.mixed import Mixed
+from neurotorch.neurons.parts import MixedState, force_parts, step_of_parts
 
 
-class MixedRate(NeuronModel):
+class MixedRate(Mixed):
     r"""Rate neurons of several models or constants in one population, such as excitatory and inhibitory ones.
 
     Neuron *j* of part *p* does one step of the model of its part, and shows what that model shows::
@@ -42,34 +42,15 @@ class MixedRate(NeuronModel):
     their own.
     """
 
-    State = MixedState
-    Coefficients = MixedCoefficients
     emits = "rates"
 
-    def __init__(self, parts: Mapping[str, NeuronModel], members: Sequence[str]) -> None:
-        super().__init__()
-        self.population = Parts(parts, members)
-        self.members = self.population.members
-        for name, model in parts.items():
-            if model.emits != "rates" or type(model).force is None:
-                raise ValueError(
-                    f"Part {name!r} is a {type(model).__name__}, which does not emit rates or cannot be forced: put "
-                    "spiking neurons into a MixedSpiking of their own, in another layer."
-                )
-
-    @property
-    def parts(self) -> Mapping[str, NeuronModel]:
-        """Name to model."""
-        return dict(self.population.models.items())  # type: ignore[arg-type]
-
-    @classmethod
-    def from_signs(cls, signs: Tensor | Sequence[float], *, excitatory: NeuronModel, inhibitory: NeuronModel) -> Self:
-        """Return a population whose neurons have the model of their type, such as ``dale.signs``: 1 or -1 for each."""
-        return cls({"excitatory": excitatory, "inhibitory": inhibitory}, by_sign(signs))
-
-    def coefficients(self, dt: float) -> MixedCoefficients:
-        """Return the coefficients of a step of `dt` seconds."""
-        return self.population.coefficients(dt)
+    @staticmethod
+    def _check_part(name: str, model: NeuronModel) -> None:
+        if model.emits != "rates" or type(model).force is None:
+            raise ValueError(
+                f"Part {name!r} is a {type(model).__name__}, which does not emit rates or cannot be forced: put "
+                "spiking neurons into a MixedSpiking of their own, in another layer."
+            )
 
     @staticmethod
     def step(coefficients: Any, state: Any, current: Any) -> tuple[Any, Any]:
@@ -88,12 +69,6 @@ class MixedRate(NeuronModel):
         emitted, shown, states = force_parts(coefficients, state, target, strength)
         return emitted, MixedState(parts=states, shown=shown)
 
-    @classmethod
-    def for_frames(cls, dt: float, neurons: int) -> NoReturn:
-        """Refuse: nothing says which neurons are of which part."""
-        del dt, neurons
-        raise TypeError("A MixedRate is not made for a recording by itself: build its parts, and the network.")
-
     def initial_state(self, batch: int, like: Tensor) -> MixedState:
         """Return rest, that of each part."""
         zeros = like.new_zeros(batch, like.shape[-1])
@@ -103,15 +78,3 @@ class MixedRate(NeuronModel):
         """Return the range that all parts have, None where there is no such."""
         ranges = {model.limits() for model in self.parts.values()}
         return ranges.pop() if len(ranges) == 1 else None
-
-    def largest_dt(self) -> float:
-        """Return the smallest of the parts'."""
-        return self.population.largest_dt()
-
-    def project_(self, dt: float) -> None:
-        """Move learned constants of all parts back into the range where a step of `dt` seconds is stable."""
-        self.population.project_(dt)
-
-    def check_neurons(self, neurons: int) -> None:
-        """Raise unless the population has `neurons`, and each part the constants of its own."""
-        self.population.check_neurons(neurons)

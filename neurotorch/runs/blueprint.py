@@ -16,7 +16,7 @@ from neurotorch.core.checks import check_count, check_fraction, check_positive, 
 from neurotorch.core.seeds import torch_generator
 from neurotorch.data import Recording
 from neurotorch.network import Layer, Network, Observation
-from neurotorch.neurons import Calcium, MixedRate, MixedSpiking, MultiTimescaleRate, NeuronModel, learned
+from neurotorch.neurons import Calcium, Mixed, MultiTimescaleRate, NeuronModel, learned
 
 LAYER = "population"
 MARGIN = 0.1
@@ -150,7 +150,7 @@ def neuron_names() -> dict[str, type[NeuronModel]]:
     """
     models = [value for name in neurons.__all__ if isinstance(value := getattr(neurons, name), type)]
     found = [model for model in models if issubclass(model, NeuronModel) and model is not NeuronModel]
-    found = [model for model in found if not issubclass(model, (MixedRate, MixedSpiking))]
+    found = [model for model in found if not issubclass(model, Mixed)]
     return {name_of(model): model for model in found}
 
 
