@@ -30,9 +30,8 @@ def discover() -> list[type[NeuronModel]]:
         importlib.import_module(found.name) for found in pkgutil.walk_packages(neurons.__path__, "neurotorch.neurons.")
     ]
     classes = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
-    return sorted(
-        (c for c in classes if issubclass(c, NeuronModel) and not inspect.isabstract(c)), key=lambda c: c.__name__
-    )
+    found = [c for c in classes if issubclass(c, NeuronModel) and not c.__subclasses__()]
+    return sorted(found, key=lambda c: c.__name__)
 
 
 def is_composed(model: type[NeuronModel]) -> bool:
