@@ -17,6 +17,8 @@ from neurotorch.core.seeds import torch_generator
 from neurotorch.data import Recording
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import Calcium, Mixed, MultiTimescaleRate, NeuronModel, learned
+from neurotorch.neurons import Calcium, MixedRate, MixedSpiking, MultiTimescaleRate, NeuronModel, learned
+from neurotorch.runs.junctions import check_junctions, junctions_of
 
 LAYER = "population"
 MARGIN = 0.1
@@ -44,6 +46,13 @@ class Blueprint:
     spectral_radius
         Of the balanced start. On validation time of fish 1 a small start with the plan's decay of 1 (R² 0.264) was
         better than 0.5 with a decay of 0.3 (0.211); at a decay of 4 it did not matter whether it was 0.1 or 0.03.
+    electrical
+        ``(neuron, neuron)``: gap junctions beside the synapses. A symmetric mask of bools, or strengths at least 0 of
+        which both directions are averaged, such as ``gap_junctions.matched(recording.neurons).strength``; none by
+        default. Where the strength is 0 there is none.
+    coupling
+        Largest sum of a neuron's conductances at the start, in which junctions are as strong to each other as in
+        `electrical`. A start by least squares finds its own.
     """
 
     neuron: type[NeuronModel] = MultiTimescaleRate
@@ -52,6 +61,8 @@ class Blueprint:
     mask: Tensor | None = None
     steps_per_frame: int | None = None
     spectral_radius: float = 0.1
+    electrical: Tensor | None = None
+    coupling: float = 0.05
 
     def __post_init__(self) -> None:
         if not (isinstance(self.neuron, type) and issubclass(self.neuron, NeuronModel)):
@@ -64,6 +75,9 @@ class Blueprint:
         if self.steps_per_frame is not None:
             check_count("steps_per_frame", self.steps_per_frame)
         check_positive("spectral_radius", self.spectral_radius)
+        check_positive("coupling", self.coupling)
+        if self.electrical is not None:
+            check_junctions(self.electrical)
 
     @property
     def steps(self) -> int:
@@ -76,7 +90,7 @@ class Blueprint:
         return self.excitatory if self.dale is None else float((self.dale.signs > 0).double().mean())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the blueprint as plain values; types and mask are in the network's own description."""
+        """Return the blueprint as plain values; types, mask and junctions are in the network's own description."""
         return {
             "neuron": name_of(self.neuron),
             "excitatory": self.excitatory_share,
@@ -84,6 +98,8 @@ class Blueprint:
             "mask": "given" if self.mask is not None else "no self-connections",
             "steps_per_frame": self.steps,
             "spectral_radius": self.spectral_radius,
+            "electrical": "given" if self.electrical is not None else "none",
+            "coupling": self.coupling if self.electrical is not None else None,
         }
 
     def build(
@@ -104,7 +120,11 @@ class Blueprint:
         if train.inputs is not None:
             generator = torch_generator(seed, "inputs")
             inputs = Connection(train.inputs.shape[1], count, init=Balanced(0.1), generator=generator)
-        layer = Layer(model, count, inputs=inputs, recurrent=recurrent, bias=learned(torch.zeros(count)))
+        electrical = None
+        if connected and self.electrical is not None:
+            electrical = junctions_of(self.electrical, count, coupling=self.coupling)
+        bias = learned(torch.zeros(count))
+        layer = Layer(model, count, inputs=inputs, recurrent=recurrent, electrical=electrical, bias=bias)
         return Network({LAYER: layer}, dt=dt, observation=self._observation(model, train))
 
     def _recurrent(self, count: int, seed: int) -> Connection:

@@ -166,7 +166,7 @@ def fit(
     Warns
     -----
     NoInputWarning
-        If the blueprint's mask leaves neurons without input; they are named.
+        If the blueprint's mask leaves neurons without input and they have no gap junctions; they are named.
     """
     check_fraction("held_out", held_out)
     for name, found, expected in (("blueprint", blueprint, Blueprint), ("plan", plan, TrainingPlan)):
@@ -180,7 +180,7 @@ def fit(
     started = time.perf_counter()
     start_plan = plan.start(blueprint)
     choice = None
-    with said_once(blueprint.mask, recording.neurons):
+    with said_once(blueprint, recording.neurons):
         if start_plan is not None:
             logger.info("choosing time scales and penalties of the warm start by cross-validation")
             choice = start_plan.choose(training, blueprint, seed=seed)

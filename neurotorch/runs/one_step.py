@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neurotorch.connections import ElectricalConnection
 from neurotorch.core.vocabulary import Transfer
 from neurotorch.data import Recording
 from neurotorch.learning.convex import OneStepMoments, OneStepSolution, Shrinkage
@@ -91,7 +92,17 @@ def _solution(moments: OneStepMoments, setting: Setting, network: Network) -> On
         return moments.alone(setting.shrinkage.own)
     signs = None if connection.dale is None else connection.dale.signs.double().cpu().numpy()
     mask = None if connection.mask is None else connection.mask.cpu().numpy()
-    return moments.connected(setting.shrinkage, signs=signs, mask=mask)
+    return moments.connected(setting.shrinkage, signs=signs, mask=mask, junctions=_junctions(layer.electrical))
+
+
+def _junctions(electrical: ElectricalConnection | None) -> NDArray[np.bool_] | None:
+    """Return where gap junctions may exist, None if there are none."""
+    if electrical is None:
+        return None
+    if electrical.mask is None:
+        return np.ones((electrical.neurons, electrical.neurons), dtype=bool)
+    mask: NDArray[np.bool_] = electrical.mask.cpu().numpy()
+    return mask
 
 
 def _network(training: Recording, blueprint: Blueprint, timescales: Timescales, seed: int, connected: bool) -> Network:

@@ -126,6 +126,7 @@ def network_part(network: Network, blueprint: Blueprint) -> dict[str, Any]:
         "neuron": name_of(blueprint.neuron),
         "excitatory": blueprint.excitatory_share,
         "types": blueprint.to_json()["types"],
+        "gap_junctions": sum(int((g.weight() > 0).sum()) // 2 for g in network.electrical_connections().values()),
         "parameters": sum(p.numel() for p in network.parameters()),
         "dt": network.dt,
         "steps_per_frame": blueprint.steps,

@@ -32,13 +32,16 @@ def check_same_fit(
     ValueError
         If they are of another fit: continued, its parameters would be reported as this one's.
     """
-    dale, mask = blueprint.dale, blueprint.mask
+    dale, mask, electrical = blueprint.dale, blueprint.mask, blueprint.electrical
     settings = {
         "recording": digest(recording.activity, recording.missing, recording.inputs, recording.trials, recording.dt),
         "seed": seed,
         **blueprint.to_json(),
         "dale": None if dale is None else digest(dale.signs.cpu().numpy()) + str(dale.magnitude),
         "mask": None if mask is None else digest(np.asarray(mask)),
+        "dale": None if dale is None else _sha256(dale.signs.cpu().numpy()) + str(dale.magnitude),
+        "mask": None if mask is None else _sha256(np.asarray(mask)),
+        "junctions": None if electrical is None else _sha256(np.asarray(electrical)),
         **plan_json(plan),
     }
     check_same_settings(folder, settings)

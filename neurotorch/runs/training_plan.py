@@ -134,6 +134,7 @@ class TrainingPlan:
     def build_rule(self, rule: Rule, network: Network, warm_up: int) -> GradientRule:
         """Return a learning rule for a network."""
         connections = [c.raw for c in network.connections().values()]
+        connections += [junctions.raw for junctions in network.electrical_connections().values()]
         others = [p for p in network.parameters() if all(p is not raw for raw in connections)]
         groups = [
             {"params": connections, "weight_decay": self.weight_decay},

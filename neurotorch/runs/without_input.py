@@ -6,15 +6,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from torch import Tensor
+import torch
 
 from neurotorch.connections import NoInputWarning, without_input
+from neurotorch.runs.blueprint import Blueprint
+from neurotorch.runs.junctions import exists
 
 
 @contextmanager
-def said_once(mask: Tensor | None, names: Sequence[str]) -> Iterator[None]:
-    """Warn of the neurons that `mask` leaves without input, by the names of the recording, and not again inside."""
-    lonely = [] if mask is None or len(mask) != len(names) else [names[i] for i in without_input(mask)]
+def said_once(blueprint: Blueprint, names: Sequence[str]) -> Iterator[None]:
+    """Warn of the neurons without synapses or gap junctions, by the names of the recording, and not again inside."""
+    lonely = [names[i] for i in _alone(blueprint, len(names))]
     if 0 < len(lonely) < len(names):
         listed = ", ".join(lonely[:8]) + (f" and {len(lonely) - 8} more" if len(lonely) > 8 else "")
         warnings.warn(
@@ -26,3 +28,14 @@ def said_once(mask: Tensor | None, names: Sequence[str]) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoInputWarning)
         yield
+
+
+def _alone(blueprint: Blueprint, count: int) -> list[int]:
+    """Return the neurons that the mask leaves without input and that have no junctions; none if shapes do not fit."""
+    mask, electrical = blueprint.mask, blueprint.electrical
+    if mask is None or len(mask) != count:
+        return []
+    joined = torch.zeros(count, dtype=torch.bool)
+    if electrical is not None and len(electrical) == count:
+        joined = exists(electrical).any(dim=1)
+    return [i for i in without_input(mask) if not joined[i]]

@@ -16,7 +16,7 @@ in
     G_i = Z'Z - Z'P_i (P_i'P_i + T D)^-1 P_i'Z,
 
 in which ``Z'Z`` is one matrix for all neurons, all penalties and all signs, and the second term has the rank of a
-neuron's own features ``P_i``.
+neuron's own features ``P_i``. Gap junctions join the problems of all neurons, see `junctions`.
 
 References: Lawson & Hanson 1974, doi:10.1137/1.9781611971217, chapter 23 (non-negative least squares); Zou & Hastie
 2005, doi:10.1111/j.1467-9868.2005.00503.x (ridge and lasso together).
@@ -37,6 +37,7 @@ from torch import Tensor
 
 from neurotorch.core.checks import check_finite
 from neurotorch.learning.convex.coordinate_descent import minimise
+from neurotorch.learning.convex.junctions import JunctionMoments, coupled_weights
 from neurotorch.learning.convex.shrinkage import Shrinkage
 from neurotorch.learning.convex.solution import OneStepSolution
 from neurotorch.network.forcing import Forcing
@@ -74,6 +75,8 @@ class OneStepMoments:
         ``P'Z`` ``(neuron, own, pre)`` with ``Z`` centred, and the means of ``Z`` ``(pre,)``.
     pre_gram, pre_target
         ``Z'Z`` ``(pre, pre)``, one for all neurons, and ``Z'x`` ``(pre, neuron)``.
+    junctions
+        What gap junctions need to know beside that; None where the network that was measured has none.
     """
 
     frames: int
@@ -84,6 +87,7 @@ class OneStepMoments:
     pre_mean: Array
     pre_gram: Array
     pre_target: Array
+    junctions: JunctionMoments | None = None
 
     @classmethod
     def of(cls, network: Network, segments: Sequence[Segment]) -> OneStepMoments:
@@ -103,18 +107,19 @@ class OneStepMoments:
         ValueError
             If the network is not of that form, or no segment holds three frames or the data is not finite.
         """
-        neuron = _checked(network)
+        neuron, layer = _checked(network), list(network.named_layers().values())[-1]
         # Forcing corrects what was predicted: only in double precision do the weights at hand leave no trace.
         double = copy.deepcopy(network).double()
         rows = [_rows(double, segment) for segment in segments if len(segment.target) > 2]
         if not rows:
             longest = max((len(segment.target) for segment in segments), default=0)
             raise ValueError(f"The longest segment has {longest} frames, but a one-step fit needs at least 3.")
-        own, emitted, target = (np.concatenate(parts, axis=1) for parts in zip(*rows, strict=True))
-        # (neuron, frame, own), (frame, pre), (neuron, frame)
+        own, emitted, potential, target = (np.concatenate(parts, axis=1) for parts in zip(*rows, strict=True))
+        # (neuron, frame, own), (frame, pre), (frame, neuron), (neuron, frame)
         mean = emitted[0].mean(axis=0)
         centred = emitted[0] - mean
         across = own.swapaxes(1, 2)
+        coupled = layer.electrical is not None
         return cls(
             frames=target.shape[1],
             filters=neuron.own.value.shape[0],
@@ -124,6 +129,7 @@ class OneStepMoments:
             pre_mean=mean,
             pre_gram=centred.T @ centred,
             pre_target=centred.T @ target.T,
+            junctions=JunctionMoments.of(across, centred, potential[0], target) if coupled else None,
         )
 
     def alone(self, own: float) -> OneStepSolution:
@@ -131,10 +137,15 @@ class OneStepMoments:
         return self._solution(self._alone(own), np.zeros(self.pre_target.T.shape))
 
     def connected(
-        self, shrinkage: Shrinkage, *, signs: Array | None = None, mask: NDArray[np.bool_] | None = None
+        self,
+        shrinkage: Shrinkage,
+        *,
+        signs: Array | None = None,
+        mask: NDArray[np.bool_] | None = None,
+        junctions: NDArray[np.bool_] | None = None,
     ) -> OneStepSolution:
         """Return the fit for one `Shrinkage`, see `path`."""
-        return next(self.path([shrinkage], signs=signs, mask=mask))
+        return next(self.path([shrinkage], signs=signs, mask=mask, junctions=junctions))
 
     def path(
         self,
@@ -142,6 +153,7 @@ class OneStepMoments:
         *,
         signs: Array | None = None,
         mask: NDArray[np.bool_] | None = None,
+        junctions: NDArray[np.bool_] | None = None,
     ) -> Iterator[OneStepSolution]:
         """Yield the fit for each of several `Shrinkage`, each starting from the weights of the one before it.
 
@@ -154,6 +166,8 @@ class OneStepMoments:
         mask
             ``(post, pre)``: where a connection may exist. There is none from a neuron to itself in any case: its own
             past belongs to the filters.
+        junctions
+            ``(neuron, neuron)``, symmetric: where a gap junction may exist; nowhere by default.
         """
         post, pre = self.pre_target.T.shape
         sign = np.zeros(pre) if signs is None else np.asarray(signs, dtype=np.float64)
@@ -170,17 +184,36 @@ class OneStepMoments:
         allowed = given & ~np.eye(post, pre, dtype=bool)
         lower = np.where(allowed & (sign <= 0), -np.inf, 0.0)
         upper = np.where(allowed & (sign >= 0), np.inf, 0.0)
-        weight = np.zeros((post, pre))
+        weight, conductance = np.zeros((post, pre)), None
+        measured = None if junctions is None else self._measured(junctions)
         for shrinkage in shrinkages:
-            weight, reaction = self._weights(shrinkage, lower, upper, weight)
-            yield self._solution(self._alone(shrinkage.own) - reaction, weight)
+            alone = self._alone(shrinkage.own)
+            if math.isinf(shrinkage.weight) or not np.diag(self.pre_gram).any():
+                weight, conductance, reaction = np.zeros((post, pre)), None, np.zeros(alone.shape)
+            elif measured is None or junctions is None:
+                weight, reaction = self._weights(shrinkage, alone, lower, upper, weight)
+            else:
+                curvature = self.own_gram + self._penalty(shrinkage.own) + self._penalty(shrinkage.deviation)
+                bounds, start = (lower, upper), (weight, conductance)
+                found = coupled_weights(self, measured, shrinkage, alone, curvature, bounds, junctions, start)
+                weight, conductance, reaction = found
+            yield self._solution(alone - reaction, weight, conductance)
 
-    def _weights(self, shrinkage: Shrinkage, lower: Array, upper: Array, start: Array) -> tuple[Array, Array]:
+    def _measured(self, junctions: NDArray[np.bool_]) -> JunctionMoments:
+        if self.junctions is None:
+            raise ValueError("`junctions` are given, but the network that was measured has none: build it with some.")
+        if junctions.shape != self.pre_gram.shape or junctions.dtype != np.bool_ or (junctions != junctions.T).any():
+            raise ValueError(
+                f"`junctions` is {junctions.shape} of {junctions.dtype}, but it must be {self.pre_gram.shape} of bool "
+                "and symmetric: where a gap junction may exist."
+            )
+        return self.junctions
+
+    def _weights(
+        self, shrinkage: Shrinkage, alone: Array, lower: Array, upper: Array, start: Array
+    ) -> tuple[Array, Array]:
         """Return weights ``(post, pre)``, and by how much they lower each neuron's own parameters ``(neuron, own)``."""
         variance = float(np.diag(self.pre_gram).mean()) / self.frames
-        if math.isinf(shrinkage.weight) or variance == 0:
-            return np.zeros(start.shape), np.zeros(self.own_target.shape)
-        alone = self._alone(shrinkage.own)
         penalty = self._penalty(shrinkage.own) + self._penalty(shrinkage.deviation)
         eliminated = np.linalg.solve(self.own_gram + penalty, self.own_pre)
         ridge = shrinkage.weight * self.frames * variance * np.eye(len(self.pre_gram))
@@ -214,13 +247,12 @@ class OneStepMoments:
         diagonal[:, self.filters : -1][diagonal[:, self.filters : -1] == 0] = self.frames
         return size * diagonal[:, :, None] * np.eye(diagonal.shape[1])
 
-    def _solution(self, own: Array, weight: Array) -> OneStepSolution:
-        return OneStepSolution(
-            own=own[:, : self.filters].T,
-            bias=own[:, -1] - weight @ self.pre_mean,
-            inputs=own[:, self.filters : -1],
-            weight=weight,
-        )
+    def _solution(self, own: Array, weight: Array, conductance: Array | None = None) -> OneStepSolution:
+        bias = own[:, -1] - weight @ self.pre_mean
+        if conductance is not None and self.junctions is not None:
+            bias -= conductance @ self.junctions.mean - conductance.sum(axis=1) * self.junctions.mean
+        inputs = own[:, self.filters : -1]
+        return OneStepSolution(own[:, : self.filters].T, bias, inputs, weight, conductance)
 
 
 def _checked(network: Network) -> MultiTimescaleRate:
@@ -237,8 +269,6 @@ def _checked(network: Network) -> MultiTimescaleRate:
     observation, layer = network.observation, layers[-1]
     if observation is not None and not observation.is_direct():
         raise ValueError("A one-step fit needs neurons that are observed directly, one step per frame.")
-    if layer.electrical is not None:
-        raise ValueError("A one-step fit takes no gap junctions: leave them out, or train with BPTT or EProp.")
     for connection, soonest in ((layer.inputs, 0), (layer.recurrent, 1)):
         if connection is not None and connection.lags(network.dt, soonest=soonest) != [soonest]:
             raise ValueError(
@@ -252,8 +282,8 @@ def _checked(network: Network) -> MultiTimescaleRate:
     return neuron
 
 
-def _rows(network: Network, segment: Segment) -> tuple[Array, Array, Array]:
-    """Return a neuron's own features ``(neuron, row, own)``, what is emitted ``(1, row, pre)``, and the next frame."""
+def _rows(network: Network, segment: Segment) -> tuple[Array, Array, Array, Array]:
+    """Return own features ``(neuron, row, own)``, activity and potentials ``(1, row, pre)``, and the next frame."""
     check_finite("target", segment.target)
     like = next(network.parameters())
     target = segment.target.to(like)
@@ -267,5 +297,6 @@ def _rows(network: Network, segment: Segment) -> tuple[Array, Array, Array]:
     if inputs is not None:
         features += [channel[:, None].expand(following.shape) for channel in inputs[first + 1 :].T]
     own = torch.stack([*features, torch.ones_like(following)], dim=-1).transpose(0, 1)
-    emitted = run.emitted[first:-1, 0][None]
-    return tuple(part.double().cpu().numpy() for part in (own, emitted, following.T))  # type: ignore[return-value]
+    emitted, potential = run.emitted[first:-1, 0][None], run.states.x[first:-1, 0][None]
+    parts = (own, emitted, potential, following.T)
+    return tuple(part.double().cpu().numpy() for part in parts)  # type: ignore[return-value]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neurotorch.connections.electrical import ElectricalConnection
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network
 from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
@@ -33,12 +34,15 @@ class OneStepSolution:
         Weights of the inputs, ``(neuron, channel)``.
     weight
         Recurrent weights ``(post, pre)``; zeros for a fit without connections.
+    conductance
+        Of gap junctions, ``(neuron, neuron)``, symmetric; None for a fit without them.
     """
 
     own: Array
     bias: Array
     inputs: Array
     weight: Array
+    conductance: Array | None = None
 
     def write(self, network: Network, *, least: float = 0.0) -> None:
         """Set the parameters of the last layer of `network`; one without a recurrent connection takes the rest.
@@ -70,6 +74,8 @@ class OneStepSolution:
             layer.inputs.set_weight(self._like(layer, self.inputs))
         if layer.recurrent is not None:
             layer.recurrent.set_weight(self._like(layer, self._raised(layer, least)))
+        if layer.electrical is not None:
+            layer.electrical.set_weight(self._like(layer, self._conductance(layer.electrical, least)))
 
     def _raised(self, layer: Layer, least: float) -> Array:
         connection = layer.recurrent
@@ -83,6 +89,18 @@ class OneStepSolution:
         exists = np.ones(self.weight.shape, dtype=bool) if connection.mask is None else connection.mask.cpu().numpy()
         floor = least * np.abs(self.weight[self.weight != 0]).mean() if self.weight.any() else 1e-6
         return np.where(exists & (np.abs(self.weight) < floor) & (signs != 0), floor * signs, self.weight)
+
+    def _conductance(self, junctions: ElectricalConnection, least: float) -> Array:
+        found = np.zeros(junctions.raw.shape) if self.conductance is None else self.conductance
+        if float(junctions.magnitude.forward(torch.zeros(1))) > 0:
+            least = max(least, SMALLEST)
+        if least == 0:
+            return found
+        exists = ~np.eye(len(found), dtype=bool)
+        if junctions.mask is not None:
+            exists &= junctions.mask.cpu().numpy()
+        floor = least * found[found != 0].mean() if found.any() else 1e-6
+        return np.where(exists, np.maximum(found, floor), 0.0)
 
     @staticmethod
     def _like(layer: Layer, values: Array) -> torch.Tensor:
