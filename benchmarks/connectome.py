@@ -15,7 +15,6 @@ thread.
 from __future__ import annotations
 
 import argparse
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,31 +24,17 @@ from _machine import machine, made, one_thread, versions
 
 one_thread()
 
-import numpy as np
 import torch
 from _connectome_summary import draw, summary
 from _connectome_summary import line as told
+from _scorer import OWN_PAST, Once, Scorer
 from _structures import Subject, fish, simulated, worm
-from numpy.typing import NDArray
 
 import neurotorch as nt
 from neurotorch.connections import Dale, NoInputWarning
 from neurotorch.core.storage import load_json, save_json
-from neurotorch.data import Recording
-from neurotorch.evaluation import (
-    Autoregression,
-    DirectAutoregression,
-    Forecaster,
-    HeldOut,
-    Persistence,
-    evaluate_held_out,
-    fit_baselines,
-)
-from neurotorch.evaluation.network_forecaster import NetworkForecaster
-from neurotorch.runs.one_step import fit_one_step
-from neurotorch.runs.warm_start import WarmStart
+from neurotorch.evaluation import fit_baselines
 
-OWN_PAST = (Persistence(), Autoregression(), DirectAutoregression())
 SUBJECTS = ",".join([*(f"fish{i}" for i in range(1, 17)), "worm", "demo"])
 
 
@@ -110,62 +95,6 @@ def blueprint(types: Any, mask: torch.Tensor | None) -> nt.Blueprint:
     if isinstance(types, Dale):
         return nt.Blueprint(dale=types, mask=mask)
     return nt.Blueprint(excitatory=types, mask=mask)
-
-
-class Once:
-    """A forecaster whose forecasts from the same origins are made once."""
-
-    def __init__(self, forecaster: Forecaster) -> None:
-        self.forecaster = forecaster
-        self.made: dict[tuple[int, int, int], NDArray[np.float64]] = {}
-
-    def forecast(self, recording: Recording, origins: NDArray[np.intp], steps: int) -> NDArray[np.float64]:
-        """Return ``(origin, step, neuron)``."""
-        key = (int(origins[0]), len(origins), steps)
-        if key not in self.made:
-            self.made[key] = self.forecaster.forecast(recording, origins, steps)
-        return self.made[key]
-
-
-class Scorer:
-    """Fits as `neurotorch.fit` does and scores on the same held-out frames; what masks share is computed once."""
-
-    def __init__(self, scaled: Recording, start: int, baselines: dict[str, Forecaster]) -> None:
-        self.scaled, self.start, self.baselines = scaled, start, baselines
-        self.training = scaled.window(0, start)
-        self.alone: dict[str, Forecaster] = {}
-
-    def score(self, plan: nt.Blueprint, seed: int) -> dict[str, Any]:
-        """Choose, fit and score."""
-        began = time.perf_counter()
-        choice = WarmStart().choose(self.training, plan, seed=seed)
-        (_, network), *_ = fit_one_step(self.training, plan, [choice.setting], seed=seed)
-        seconds = time.perf_counter() - began
-        bank = str(choice.setting.timescales)
-        if bank not in self.alone:
-            (_, alone), *_ = fit_one_step(self.training, plan, [choice.setting], seed=seed, connected=False)
-            self.alone[bank] = Once(NetworkForecaster(alone))
-        found = evaluate_held_out(
-            self.scaled,
-            self.start,
-            forecaster=NetworkForecaster(network),
-            baselines=self.baselines,
-            without_connections=self.alone[bank],
-            seed=seed,
-            resamples=200,
-        )
-        (weight,) = network.effective_weights().values()
-        allowed = weight.numel() - len(weight) if plan.mask is None else int(plan.mask.sum())
-        chosen = choice.setting.to_json()
-        used = int((weight != 0).sum())
-        return {"seconds": seconds, "chosen": chosen, "allowed": allowed, "used": used, **scores(found)}
-
-
-def scores(found: HeldOut) -> dict[str, Any]:
-    at = {str(h): s for h, s in found.to_json()["horizons"].items()}
-    for score in at.values():
-        score.pop("r2_per_neuron", None)
-    return {"horizons": at}
 
 
 def line(row: dict[str, Any]) -> str:
