@@ -15,7 +15,7 @@ from neurotorch.connections import ElectricalConnection
 from neurotorch.core.vocabulary import Transfer
 from neurotorch.data import Recording
 from neurotorch.learning.convex import OneStepMoments, OneStepSolution, Shrinkage
-from neurotorch.learning.convex.moments import Segment
+from neurotorch.learning.convex.forced import Segment
 from neurotorch.network import Network
 from neurotorch.neurons import MultiTimescaleRate
 from neurotorch.runs.blueprint import Blueprint

@@ -10,7 +10,8 @@ from scipy.optimize import nnls
 from neurotorch.connections import Connection, Dale, Softplus, no_self
 from neurotorch.learning.convex import OneStepMoments, Shrinkage
 from neurotorch.learning.convex.coordinate_descent import minimise
-from neurotorch.learning.convex.moments import POOLED_RIDGE, SETTLING, Segment
+from neurotorch.learning.convex.forced import SETTLING, Segment
+from neurotorch.learning.convex.moments import POOLED_RIDGE
 from neurotorch.network import Layer, Network, Observation, simulate
 from neurotorch.neurons import FiringRate, MultiTimescaleRate, learned
 from neurotorch.neurons.transfer import Sigmoid

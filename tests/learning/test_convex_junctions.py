@@ -8,7 +8,7 @@ import torch
 
 from neurotorch.connections import Connection, Dale, ElectricalConnection, Softplus, no_self
 from neurotorch.learning.convex import OneStepMoments, Shrinkage
-from neurotorch.learning.convex.moments import SETTLING, Segment
+from neurotorch.learning.convex.forced import SETTLING, Segment
 from neurotorch.learning.convex.shared_descent import SharedProblem, minimise_shared
 from neurotorch.network import Layer, Network, forecast, simulate
 from neurotorch.neurons import MultiTimescaleRate, learned

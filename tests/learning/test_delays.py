@@ -18,7 +18,7 @@ from neurotorch.learning import (
     warm_start,
 )
 from neurotorch.learning.convex import OneStepMoments
-from neurotorch.learning.convex.moments import Segment
+from neurotorch.learning.convex.forced import Segment
 from neurotorch.network import Forcing, Layer, Network
 from neurotorch.neurons import LeakyIntegrator, MultiTimescaleRate, WilsonCowan, learned
 from tests.contracts.rules import DT, drawn

@@ -28,35 +28,21 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from neurotorch.core.checks import check_finite
 from neurotorch.learning.convex.coordinate_descent import minimise
+from neurotorch.learning.convex.forced import Segment, checked, forced_rows
 from neurotorch.learning.convex.junctions import JunctionMoments, coupled_weights
 from neurotorch.learning.convex.shrinkage import Shrinkage
 from neurotorch.learning.convex.solution import OneStepSolution
-from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network
-from neurotorch.neurons.multi_timescale_rate import MultiTimescaleRate
 
 Array = NDArray[np.float64]
 
-SETTLING = 20
-"""Frames at the start of a segment that only fill the filters; a quarter of a segment that is shorter than 80."""
 POOLED_RIDGE = 1e-4
 """Ridge, per frame, of the filter weights that are fitted to all neurons together."""
-
-
-class Segment(NamedTuple):
-    """An unbroken piece of a recording: `target` ``(frame, neuron)``, and `inputs` ``(frame, channel)`` or None."""
-
-    target: Tensor
-    inputs: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +93,10 @@ class OneStepMoments:
         ValueError
             If the network is not of that form, or no segment holds three frames or the data is not finite.
         """
-        neuron, layer = _checked(network), list(network.named_layers().values())[-1]
+        neuron, layer = checked(network), list(network.named_layers().values())[-1]
         # Forcing corrects what was predicted: only in double precision do the weights at hand leave no trace.
         double = copy.deepcopy(network).double()
-        rows = [_rows(double, segment) for segment in segments if len(segment.target) > 2]
+        rows = [forced_rows(double, segment) for segment in segments if len(segment.target) > 2]
         if not rows:
             longest = max((len(segment.target) for segment in segments), default=0)
             raise ValueError(f"The longest segment has {longest} frames, but a one-step fit needs at least 3.")
@@ -253,50 +239,3 @@ class OneStepMoments:
             bias -= conductance @ self.junctions.mean - conductance.sum(axis=1) * self.junctions.mean
         inputs = own[:, self.filters : -1]
         return OneStepSolution(own[:, : self.filters].T, bias, inputs, weight, conductance)
-
-
-def _checked(network: Network) -> MultiTimescaleRate:
-    """Return the neurons of a network that a one-step fit can be made of."""
-    layers = list(network.named_layers().values())
-    neuron = layers[-1].neuron
-    if not isinstance(neuron, MultiTimescaleRate):
-        raise TypeError(
-            f"The neurons are of {type(neuron).__name__}, but the one-step fit of own filters and connections is for "
-            "MultiTimescaleRate: for other models there is `warm_start(network, target)`."
-        )
-    if len(layers) > 1 or network.feedback:
-        raise ValueError(f"The network has {len(layers)} layers, but a one-step fit takes a single population.")
-    observation, layer = network.observation, layers[-1]
-    if observation is not None and not observation.is_direct():
-        raise ValueError("A one-step fit needs neurons that are observed directly, one step per frame.")
-    for connection, soonest in ((layer.inputs, 0), (layer.recurrent, 1)):
-        if connection is not None and connection.lags(network.dt, soonest=soonest) != [soonest]:
-            raise ValueError(
-                "A one-step fit takes connections without delays: leave them out, or train with BPTT or EProp."
-            )
-    if neuron.own.value.shape[1:] != (layer.neurons,) or layer.bias is None or layer.bias.value.dim() != 1:
-        raise ValueError(
-            f"A one-step fit finds filter weights and a bias for each neuron: build the units with `own` of shape "
-            f"(filter, {layer.neurons}) and the layer with bias=learned(torch.zeros({layer.neurons}))."
-        )
-    return neuron
-
-
-def _rows(network: Network, segment: Segment) -> tuple[Array, Array, Array, Array]:
-    """Return own features ``(neuron, row, own)``, activity and potentials ``(1, row, pre)``, and the next frame."""
-    check_finite("target", segment.target)
-    like = next(network.parameters())
-    target = segment.target.to(like)
-    inputs = None if segment.inputs is None else segment.inputs.to(like)
-    with torch.no_grad():
-        shown = None if inputs is None else inputs[:, None]
-        run = network.run(shown, forcing=Forcing.full(target[:, None]), record=True).runs[-1]
-    first = min(SETTLING, len(target) // 4)
-    features = [filtered[first:-1, 0] for filtered in run.states.bank]
-    following = target[first + 1 :]
-    if inputs is not None:
-        features += [channel[:, None].expand(following.shape) for channel in inputs[first + 1 :].T]
-    own = torch.stack([*features, torch.ones_like(following)], dim=-1).transpose(0, 1)
-    emitted, potential = run.emitted[first:-1, 0][None], run.states.x[first:-1, 0][None]
-    parts = (own, emitted, potential, following.T)
-    return tuple(part.double().cpu().numpy() for part in parts)  # type: ignore[return-value]
