@@ -103,18 +103,19 @@ print(f"{connection}, spectral radius {spectral_radius(connection.weight()):.2f}
 frames = 4
 
 
-def held_out(recording, mask, dale):
+def held_out(recording, blueprint):
     """Return the held-out R² four frames ahead, with and without the connections."""
-    blueprint = nt.Blueprint(mask=mask, dale=dale, excitatory=None)
     score = nt.fit(recording, blueprint, baselines=[Persistence()]).held_out.horizons[frames]
     return score.r2, score.without_connections
 
 
-def compare(recording, mask, shuffle, dale=None):
-    """Return the score of the true mask, those of shuffled ones, of all connections and of none."""
-    true, none = held_out(recording, mask, dale)
-    shuffled = [held_out(recording, shuffle(torch_generator(seed, "shuffle")), dale)[0] for seed in range(shuffles)]
-    return {"true": true, "shuffled": shuffled, "all": held_out(recording, None, dale)[0], "none": none}
+def compare(recording, blueprint, shuffle):
+    """Return the score under the true connections, under shuffled ones, with all synapses, and with none."""
+    true, none = held_out(recording, blueprint)
+    moved = [shuffle(torch_generator(seed, "shuffle")) for seed in range(shuffles)]
+    shuffled = [held_out(recording, dataclasses.replace(blueprint, **found))[0] for found in moved]
+    every = held_out(recording, dataclasses.replace(blueprint, mask=None))[0]
+    return {"true": true, "shuffled": shuffled, "all": every, "none": none}
 
 
 def say(name, found):
@@ -126,28 +127,31 @@ def say(name, found):
     )
 
 
-results = {"chemical": compare(recording, mask, lambda g: shuffle_degrees(mask, generator=g), dale)}
+synapses = nt.Blueprint(mask=mask, dale=dale)
+results = {"chemical": compare(recording, synapses, lambda g: {"mask": shuffle_degrees(mask, generator=g)})}
 say("chemical synapses", results["chemical"])
 
 # %% [markdown]
 # ## Gap junctions
 #
-# A gap junction carries current both ways, so each is a pair of connections. In the convex fit it can only be a pair
-# that is allowed: the sign of a column under Dale's law then holds for its gap junctions, too, which is wrong for
-# inhibitory neurons. So types are free here, and each kind is shuffled by itself.
+# A gap junction carries current both ways, driven by the difference of the two activities, and its conductance has no
+# sign: it is no pair of synapses. `Blueprint(electrical=...)` gives the network an `ElectricalConnection`, whose
+# conductances the fit finds together with the weights. Synapses and junctions are shuffled apart.
 
 # %%
 if electrical.any():
     gaps = Connectome.from_adjacency(electrical, neurons, rows="pre").matched(recording.neurons).mask & others
-    both = mask | gaps
+    wired = dataclasses.replace(synapses, electrical=gaps)
+    layer = wired.build(recording, seed=0).layers["population"]
+    print(layer.electrical)
 
     def shuffle_both(generator):
         """Shuffle chemical and electrical synapses apart."""
         moved = shuffle_degrees(mask, generator=generator)
-        return moved | shuffle_degrees_symmetric(gaps, generator=generator)
+        return {"mask": moved, "electrical": shuffle_degrees_symmetric(gaps, generator=generator)}
 
-    results["both"] = compare(recording, both, shuffle_both)
-    say("chemical and electrical", results["both"])
+    results["with junctions"] = compare(recording, wired, shuffle_both)
+    say("chemical synapses and gap junctions", results["with junctions"])
 
 # %% [markdown]
 # ## Regions of the zebrafish brain
@@ -166,11 +170,14 @@ if data is not None:
         regions = regions.drop_dead(of=regions.split(0.2)[0])
         wiring = Connectome.from_adjacency(np.load(folder / "SC.npy"), names, rows="post").matched(regions.neurons)
         known = wiring.mask & no_self(len(regions.neurons))
-        results[f"fish {fish}"] = compare(regions, known, lambda g, known=known: shuffle_degrees(known, generator=g))
+        free = nt.Blueprint(mask=known, excitatory=None)
+        results[f"fish {fish}"] = compare(
+            regions, free, lambda g, known=known: {"mask": shuffle_degrees(known, generator=g)}
+        )
         say(f"fish {fish}", results[f"fish {fish}"])
 
 # %% [markdown]
-# Every subject has its true mask, its shuffled masks, and the fits with all connections and with none.
+# Every subject has its true connections, its shuffled ones, and the fits with all synapses and with none.
 
 # %%
 with nt.plotting.style():
@@ -188,4 +195,5 @@ with nt.plotting.style():
 
 # %% [markdown]
 # One animal and five shuffles say little. `benchmarks/connectome.py` does all of it for sixteen fish, twenty shuffles
-# of the worm and all horizons; what came out is in `docs/results.md`.
+# of the worm and all horizons, `benchmarks/gap_junctions.py` the same for its junctions; what came out is in
+# `docs/results.md`.
