@@ -70,7 +70,9 @@ class ElectricalConnection(nn.Module):
         self.neurons = check_count("neurons", neurons)
         self.magnitude = magnitude
         self.register_buffer("mask", None if mask is None else self._checked_mask(mask))
-        self.conductance: float = 0.01
+        # Where a matrix is given, a description of the network says this in its place: too weak to be refused when
+        # it is built again, before its own conductances are loaded.
+        self.conductance: float = 1e-6
         self.raw = nn.Parameter(torch.zeros(self.neurons, self.neurons))
         if isinstance(conductance, Tensor):
             self.set_weight(conductance)

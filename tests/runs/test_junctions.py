@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from neurotorch.connections import NoInputWarning, no_self
+from neurotorch.core.config import build, describe
 from neurotorch.evaluation import Mean, Persistence
 from neurotorch.learning import BPTT
 from neurotorch.network import Network
@@ -135,3 +136,12 @@ def test_junctions_of_other_neurons_and_too_strong_ones_are_refused() -> None:
         under(no_self(4)).build(recording(), seed=0)
     with pytest.raises(ValueError, match="too strong for steps"):
         under(no_self(6), coupling=3.0).build(recording(), seed=0)
+
+
+def test_many_weak_junctions_are_read_back() -> None:
+    # a hundredth for each of them, the default of one number for all, would be refused
+    world = recording(neurons=120)
+    network = under(no_self(120)).build(world, seed=0)
+    again = build(describe(network), tensors=network.state_dict())
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(conductances(again), conductances(network))
