@@ -12,7 +12,7 @@ from neurotorch.connections.dale import Dale
 from neurotorch.connections.delay import Delay, checked_delay, delay_steps, distinct
 from neurotorch.connections.initialization import Balanced, Given, Initialization
 from neurotorch.connections.topology import NoInputWarning, without_input
-from neurotorch.core.checks import check_count, check_finite
+from neurotorch.core.checks import as_tensor, check_count, check_finite, check_generator, check_kind
 
 
 class Connection(nn.Module):
@@ -91,10 +91,8 @@ class Connection(nn.Module):
         self.init = None if isinstance(init, Given) else init
         self.raw = nn.Parameter(torch.zeros(self.post, self.pre))
         draw = Balanced() if init is None else init
-        if not isinstance(draw, Initialization):
-            raise TypeError(
-                f"`init` is {init!r}, but it must be an initialization such as `Balanced()` or `Given(weight)`."
-            )
+        check_kind("init", draw, Initialization, example="Balanced()")
+        check_generator(generator)
         self.set_weight(draw(self.post, self.pre, dale=self.dale, mask=self.mask, generator=generator))
 
     def weight(self) -> Tensor:
@@ -153,7 +151,7 @@ class Connection(nn.Module):
             If the shape is wrong, a value is not finite, an entry is not zero where the mask is False, has the sign
             that its neuron does not have (the neurons are named), or is a zero that the magnitude map does not have.
         """
-        wanted = torch.as_tensor(weight).detach()
+        wanted = as_tensor("weight", weight)
         _check_shape("weight", wanted, self.post, self.pre)
         wanted = wanted.to(dtype=self.raw.dtype, device=self.raw.device)
         check_finite("weight", wanted)
@@ -181,8 +179,7 @@ class Connection(nn.Module):
 def _checked_dale(dale: Dale | None, pre: int) -> Dale | None:
     if dale is None:
         return None
-    if not isinstance(dale, Dale):
-        raise TypeError(f"`dale` is {dale!r}, but it must be a Dale object such as `Dale.fraction({pre}, 0.8)`.")
+    check_kind("dale", dale, Dale, example=f"Dale.fraction({pre}, 0.8)")
     if dale.pre != pre:
         raise ValueError(
             f"`dale` types {dale.pre} presynaptic neurons but the connection has `pre={pre}`: signs belong to the "
@@ -194,7 +191,7 @@ def _checked_dale(dale: Dale | None, pre: int) -> Dale | None:
 def _checked_mask(mask: Tensor | None, post: int, pre: int) -> Tensor | None:
     if mask is None:
         return None
-    checked = torch.as_tensor(mask)
+    checked = as_tensor("mask", mask)
     if checked.dtype != torch.bool:
         raise TypeError(
             f"`mask` has dtype {checked.dtype}, but it must be bool, True where a connection exists: `mask != 0`."

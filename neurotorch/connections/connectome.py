@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -16,7 +16,7 @@ from neurotorch.connections.labels import check_distinct, check_matching
 from neurotorch.connections.magnitude import Magnitude, Square
 from neurotorch.connections.spectrum import spectral_radius
 from neurotorch.connections.transmitters import TRANSMITTERS
-from neurotorch.core.checks import check_finite, check_positive
+from neurotorch.core.checks import as_tensor, check_finite, check_kind, check_positive, shown
 
 _LOG = logging.getLogger(__name__)
 _SQUARE = Square()
@@ -50,7 +50,9 @@ class Connectome:
     turned: bool = False
 
     def __post_init__(self) -> None:
-        strength = torch.as_tensor(self.strength).detach().cpu().double().clone()
+        for name, names in (("neurons", self.neurons), ("transmitters", self.transmitters)):
+            _check_listed(name, names)
+        strength = as_tensor("adjacency", self.strength).cpu().double().clone()
         neurons = tuple(str(name).strip() for name in self.neurons)
         transmitters = tuple(str(name) for name in self.transmitters)
         if tuple(strength.shape) != (len(neurons), len(neurons)):
@@ -58,6 +60,8 @@ class Connectome:
                 f"The adjacency has shape {tuple(strength.shape)}, but `neurons` names {len(neurons)}: it must have "
                 "one row and one column for each of them."
             )
+        if not neurons:
+            raise ValueError("`neurons` is empty, but a connectome needs at least one neuron.")
         check_finite("adjacency", strength)
         if bool((strength < 0).any()):
             raise ValueError(
@@ -94,7 +98,9 @@ class Connectome:
         """
         if rows not in ("pre", "post"):
             raise ValueError(f"`rows` is {rows!r}, but a row is 'pre' (synaptic) or 'post' (synaptic).")
-        table = torch.as_tensor(np.asarray(adjacency))
+        for name, names in (("neurons", neurons), ("transmitters", transmitters)):
+            _check_listed(name, names)
+        table = as_tensor("adjacency", adjacency)
         turned = rows == "pre"
         found = cls(table.T if turned and table.ndim == 2 else table, tuple(neurons), tuple(transmitters), turned)
         _LOG.info("%s", found)
@@ -113,6 +119,7 @@ class Connectome:
         ValueError
             If some are not in the connectome: both sides are shown, and the nearest match of each.
         """
+        _check_listed("neurons", neurons)
         wanted = [str(name).strip() for name in neurons]
         check_distinct("neurons", wanted)
         check_matching("the recording", wanted, "the connectome", self.neurons)
@@ -153,10 +160,11 @@ class Connectome:
             If `dale` types another number of neurons, both `scale` and `radius` are given, or the connectome has no
             loop, and with it no eigenvalue but zero.
         """
+        check_kind("dale", dale, Dale, example="connectome.dale()")
         if dale.pre != len(self.neurons):
             raise ValueError(f"`dale` types {dale.pre} neurons, but the connectome has {len(self.neurons)}.")
         signs = dale.signs.detach().cpu().double()
-        weight = scale * torch.where(signs == 0, 1.0, signs) * self.strength
+        weight = check_positive("scale", scale) * torch.where(signs == 0, 1.0, signs) * self.strength
         if radius is None:
             return weight
         if scale != 1.0:
@@ -172,3 +180,9 @@ class Connectome:
         count = int(self.mask.sum())
         way = "rows of the table were presynaptic: transposed to" if self.turned else "rows are postsynaptic:"
         return f"Connectome of {len(self.neurons)} neurons with {count} connections; {way} (post, pre)."
+
+
+def _check_listed(name: str, names: Sequence[str]) -> None:
+    """Raise unless there is one text for each neuron, in their order."""
+    if isinstance(names, (str, Mapping)) or not isinstance(names, Iterable):
+        raise TypeError(f"`{name}` is {shown(names)}, but it must list one text for each neuron, in their order.")

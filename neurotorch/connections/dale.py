@@ -14,7 +14,7 @@ from neurotorch.connections.labels import Label, signs_of_types
 from neurotorch.connections.magnitude import Magnitude, Square
 from neurotorch.connections.sign_checks import check_signs, checked_signs
 from neurotorch.connections.transmitters import TRANSMITTERS, signs_of_transmitters
-from neurotorch.core.checks import check_count, check_finite, check_fraction
+from neurotorch.core.checks import check_count, check_finite, check_fraction, check_generator, check_kind
 
 _SQUARE = Square()
 
@@ -64,15 +64,16 @@ class Dale(nn.Module):
         inference: Inference | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(magnitude, Magnitude):
-            raise TypeError(f"`magnitude` is {magnitude!r}, but it must be a magnitude object such as `Square()`.")
+        check_kind("magnitude", magnitude, Magnitude, example="Square()")
         self.magnitude = magnitude
         self.register_buffer("signs", checked_signs(signs))
-        if inference is not None and inference.inferred.shape != self.signs.shape:
-            raise ValueError(
-                f"`inference` is of {len(inference.inferred)} neurons, but there are {self.pre} signs: use "
-                "`Dale.inferred`."
-            )
+        if inference is not None:
+            check_kind("inference", inference, Inference, example="Dale.inferred(neurons).inference")
+            if inference.inferred.shape != self.signs.shape:
+                raise ValueError(
+                    f"`inference` is of {len(inference.inferred)} neurons, but there are {self.pre} signs: use "
+                    "`Dale.inferred`."
+                )
         self.inference = inference
 
     @classmethod
@@ -100,8 +101,9 @@ class Dale(nn.Module):
         count = round(check_count("neurons", neurons) * check_fraction("excitatory", excitatory))
         signs = torch.ones(neurons)
         signs[count:] = -1
+        device = check_generator(generator)
         if generator is not None:
-            order = torch.randperm(neurons, generator=generator, device=generator.device).cpu()
+            order = torch.randperm(neurons, generator=generator, device=device).cpu()
             signs = signs[order]
         return cls(signs, magnitude=magnitude)
 
@@ -237,6 +239,13 @@ class Dale(nn.Module):
         ValueError
             If one of them is not being inferred (its type is known, decided or left free), or a sign is not -1 or +1.
         """
+        for name, given in (("neurons", neurons), ("signs", signs), ("lean", lean), ("agreement", agreement)):
+            check_kind(name, given, Tensor, example="torch.ones(neurons)")
+            if given.shape != self.signs.shape or (name == "neurons" and given.dtype != torch.bool):
+                raise ValueError(
+                    f"`{name}` is {given.dtype} of shape {tuple(given.shape)}, but it must have the shape "
+                    f"{(self.pre,)}, and `neurons` be torch.bool."
+                )
         wrong = neurons & ~self.types().undecided
         if self.inference is None or wrong.any():
             raise ValueError(
@@ -305,6 +314,9 @@ class Dale(nn.Module):
 
     def _signs_like(self, matrix: Tensor, name: str) -> Tensor:
         """Return the signs in the dtype and on the device of `matrix`."""
+        check_kind(name, matrix, Tensor, example=f"torch.zeros(post, {self.pre})")
+        if not matrix.is_floating_point():
+            raise TypeError(f"`{name}` has dtype {matrix.dtype}, but weights are floating: pass `{name}.float()`.")
         if matrix.ndim < 1 or matrix.shape[-1] != self.pre:
             raise ValueError(
                 f"`{name}` has shape {tuple(matrix.shape)}, but Dale types {self.pre} presynaptic neurons: its last "

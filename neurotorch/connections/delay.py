@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neurotorch.connections.distance import distances
-from neurotorch.core.checks import check_finite, check_positive
+from neurotorch.core.checks import as_tensor, check_finite, check_not_negative, check_positive
 
 Delay: TypeAlias = float | Tensor | None
 """Seconds, one number or ``(post, pre)``; None is no delay beyond what the step needs."""
@@ -21,8 +21,8 @@ def checked_delay(delay: Delay, post: int, pre: int) -> Delay:
     """
     if delay is None:
         return None
-    seconds = torch.as_tensor(delay).detach()
-    if seconds.dtype == torch.bool or seconds.is_complex():
+    seconds = as_tensor("delay", delay)
+    if seconds.dtype == torch.bool:
         raise TypeError(f"`delay` has dtype {seconds.dtype}, but it must be seconds.")
     seconds = seconds.double()
     if seconds.dim() and tuple(seconds.shape) != (post, pre):
@@ -99,6 +99,5 @@ def conduction_delays(
     ValueError
         If coordinates are not finite or do not fit, or the velocity is not positive.
     """
-    if not 0 <= least < float("inf"):
-        raise ValueError(f"`least` is {least:g} s, but it must be finite and not negative.")
+    check_not_negative("least", least, "s")
     return (distances(coordinates, sources) / check_positive("velocity", velocity, "m/s")).clamp(min=least)

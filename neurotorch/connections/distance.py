@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neurotorch.connections.topology import no_self
-from neurotorch.core.checks import check_finite, check_positive
+from neurotorch.core.checks import as_tensor, check_finite, check_generator, check_positive, shown
 
 
 def distance_dependent(
@@ -56,11 +56,16 @@ def distance_dependent(
         raise ValueError("Give either `length` or `probability`: one of them says how often near neurons connect.")
     distance = distances(coordinates, sources)
     if probability is not None:
+        if not callable(probability):
+            raise TypeError(
+                f"`probability` is {shown(probability)}, but it must be a function of distances, such as "
+                "`lambda distance: 0.3 * torch.exp(-distance)`."
+            )
         chance = _checked_chance(probability(distance), distance)
     else:
         assert length is not None
         chance = torch.exp(-distance / check_positive("length", length))
-    device = torch.device("cpu") if generator is None else generator.device
+    device = check_generator(generator)
     # Uniform numbers lie in [0, 1): a chance of 0 never connects and one of 1 always does.
     drawn = torch.rand(chance.shape, generator=generator, dtype=torch.float64, device=device).cpu()
     mask = drawn < chance
@@ -86,7 +91,7 @@ def distances(coordinates: Tensor, sources: Tensor | None = None) -> Tensor:
 
 
 def _checked_coordinates(name: str, coordinates: Tensor) -> Tensor:
-    places = torch.as_tensor(coordinates).detach().cpu().double()
+    places = as_tensor(name, coordinates).cpu().double()
     if places.ndim != 2 or not places.numel():
         raise ValueError(f"`{name}` has shape {tuple(places.shape)}, but it must be (neuron, axis): a row per neuron.")
     check_finite(name, places)
@@ -94,7 +99,7 @@ def _checked_coordinates(name: str, coordinates: Tensor) -> Tensor:
 
 
 def _checked_chance(chance: Tensor, distance: Tensor) -> Tensor:
-    chance = torch.as_tensor(chance).double()
+    chance = as_tensor("probability(distance)", chance).double()
     if chance.shape != distance.shape:
         raise ValueError(
             f"`probability` returned shape {tuple(chance.shape)} for distances {tuple(distance.shape)}: it must be "

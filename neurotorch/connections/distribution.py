@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, check_positive
+from neurotorch.core.checks import check_count, check_generator, check_positive
 
 
 class Distribution(ABC):
@@ -106,5 +106,5 @@ def standard_normal(post: int, pre: int, *, generator: torch.Generator | None = 
 
 
 def _empty(*shape: int, generator: torch.Generator | None) -> Tensor:
-    device = torch.device("cpu") if generator is None else generator.device
+    device = check_generator(generator)
     return torch.empty(shape, dtype=torch.float64, device=device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.magnitude import Magnitude, Square
-from neurotorch.core.checks import check_count, check_finite, check_positive
+from neurotorch.core.checks import as_tensor, check_count, check_finite, check_kind, check_positive
 
 _SQUARE = Square()
 
@@ -68,13 +68,14 @@ class ElectricalConnection(nn.Module):
     ) -> None:
         super().__init__()
         self.neurons = check_count("neurons", neurons)
+        check_kind("magnitude", magnitude, Magnitude, example="Square()")
         self.magnitude = magnitude
         self.register_buffer("mask", None if mask is None else self._checked_mask(mask))
         # Where a matrix is given, a description of the network says this in its place: too weak to be refused when
         # it is built again, before its own conductances are loaded.
         self.conductance: float = 1e-6
         self.raw = nn.Parameter(torch.zeros(self.neurons, self.neurons))
-        if isinstance(conductance, Tensor):
+        if not isinstance(conductance, (float, int, str)):
             self.set_weight(conductance)
         else:
             self.conductance = check_positive("conductance", conductance)
@@ -98,8 +99,8 @@ class ElectricalConnection(nn.Module):
         magnitude : Magnitude, optional
             The map of the conductances; `Square()` unless given.
         """
-        table = torch.as_tensor(np.asarray(adjacency), dtype=torch.float64)
-        if table.dim() != 2 or table.shape[0] != table.shape[1]:
+        table = as_tensor("adjacency", adjacency).double()
+        if table.dim() != 2 or table.shape[0] != table.shape[1] or not table.numel():
             raise ValueError(f"`adjacency` has shape {tuple(table.shape)}, but it must be (neuron, neuron).")
         check_finite("adjacency", table)
         if bool((table < 0).any()):
@@ -123,7 +124,7 @@ class ElectricalConnection(nn.Module):
             If the shape is wrong, a value is not finite or negative, the matrix is not symmetric, an entry is not zero
             where there is no junction, or is a zero that the magnitude map does not have.
         """
-        wanted = torch.as_tensor(weight).detach().to(self.raw)
+        wanted = as_tensor("weight", weight).to(self.raw)
         if wanted.shape != self.raw.shape:
             raise ValueError(f"`weight` has shape {tuple(wanted.shape)}, but it must be {tuple(self.raw.shape)}.")
         check_finite("weight", wanted)
@@ -151,7 +152,7 @@ class ElectricalConnection(nn.Module):
         return others if self.mask is None else self.mask & others
 
     def _checked_mask(self, mask: Tensor) -> Tensor:
-        checked = torch.as_tensor(mask)
+        checked = as_tensor("mask", mask)
         if checked.dtype != torch.bool or tuple(checked.shape) != (self.neurons, self.neurons):
             raise ValueError(
                 f"`mask` is {tuple(checked.shape)} of {checked.dtype}, but it must be "

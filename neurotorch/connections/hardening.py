@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.dale import Dale
+from neurotorch.core.checks import check_kind, shown
 
 FLOOR = 1e-3
 """What is left of a weight of the wrong sign, in root mean squares of the connection: not zero, where the square map
@@ -24,6 +25,7 @@ class _Leaning(NamedTuple):
 
 def undecided_types(module: nn.Module) -> list[Dale]:
     """Return the `Dale` objects in a network, or in any module, that hold types still to be decided, each once."""
+    check_kind("module", module, nn.Module, example="network")
     return [each for each in module.modules() if isinstance(each, Dale) and each.undecided]
 
 
@@ -58,6 +60,7 @@ def harden_types(module: nn.Module, *, otherwise: int | None = None) -> int:
         If neurons lean to no side (they are named): all their weights are zero, or none leaves them. Nothing is changed
         then.
     """
+    check_otherwise(otherwise)
     found = []
     for dale in undecided_types(module):
         own = [each for each in module.modules() if isinstance(each, Connection) and each.dale is dale]
@@ -70,6 +73,12 @@ def harden_types(module: nn.Module, *, otherwise: int | None = None) -> int:
         for connection, weight in zip(own, weights, strict=True):
             _bind(connection, weight, torch.where(undecided, signs, 0.0))
     return sum(int(undecided.sum()) for _, _, undecided, _, _ in found)
+
+
+def check_otherwise(otherwise: int | None) -> None:
+    """Raise unless the sign of neurons that lean to no side is -1, +1 or not given."""
+    if isinstance(otherwise, bool) or otherwise not in (None, -1, 1):
+        raise ValueError(f"`otherwise` is {shown(otherwise)}, but a type is 1 (excitatory) or -1 (inhibitory).")
 
 
 def _leaning(connections: Sequence[Connection], undecided: Tensor) -> _Leaning:
@@ -88,13 +97,12 @@ def _leaning(connections: Sequence[Connection], undecided: Tensor) -> _Leaning:
 
 def _resolved(sign: Tensor, undecided: Tensor, otherwise: int | None) -> Tensor:
     level = [int(j) for j in (undecided & (sign == 0)).nonzero().flatten()]
-    if level and otherwise not in (-1, 1):
+    if level and otherwise is None:
         more = f" and {len(level) - 8} more" if len(level) > 8 else ""
-        given = "" if otherwise is None else f" (not {otherwise!r})"
         raise ValueError(
             f"The weights that leave {len(level)} neurons, {', '.join(map(str, level[:8]))}{more}, lean to no side: "
             "none leave them (a mask), all are zero, or their connections are not part of `module`. Give these neurons "
-            f"a type as `known`, or say what they shall be, `otherwise=1` or `otherwise=-1`{given}."
+            f"a type as `known`, or say what they shall be, `otherwise=1` or `otherwise=-1`."
         )
     return torch.where(sign == 0, 1.0 if otherwise is None else float(otherwise), sign)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from neurotorch.connections.dale import Dale
 from neurotorch.connections.distribution import Distribution, Gamma, standard_normal
 from neurotorch.connections.spectrum import spectral_radius
-from neurotorch.core.checks import check_positive
+from neurotorch.core.checks import as_tensor, check_finite, check_kind, check_positive
 
 _GAMMA = Gamma()
 
@@ -85,8 +85,8 @@ class Balanced(Initialization):
 
     def __post_init__(self) -> None:
         check_positive("spectral_radius", self.spectral_radius)
-        if not isinstance(self.distribution, Distribution):
-            raise TypeError(f"`distribution` is {self.distribution!r}, but it must be an object such as `Gamma()`.")
+        check_kind("distribution", self.distribution, Distribution, example="Gamma()")
+        check_kind("matched_variance", self.matched_variance, bool, example="True")
 
     def __call__(
         self,
@@ -169,7 +169,7 @@ class Given(Initialization):
     ) -> Tensor:
         """Return the given weights ``(post, pre)``, on the CPU; `Connection.set_weight` checks them."""
         del post, pre, dale, mask, generator
-        return torch.as_tensor(self.weight).detach().cpu().clone()
+        return as_tensor("weight", self.weight).cpu().clone()
 
 
 def rebalanced(weight: Tensor, *, spectral_radius: float | None = None) -> Tensor:
@@ -187,7 +187,12 @@ def rebalanced(weight: Tensor, *, spectral_radius: float | None = None) -> Tenso
     """
     if spectral_radius is not None:
         check_positive("spectral_radius", spectral_radius)
-    matrix = torch.as_tensor(weight).detach()
+    matrix = as_tensor("weight", weight)
+    if matrix.ndim != 2 or not matrix.is_floating_point():
+        raise ValueError(
+            f"`weight` is {matrix.dtype} of shape {tuple(matrix.shape)}, but it must be floating weights (post, pre)."
+        )
+    check_finite("weight", matrix)
     excitation, inhibition = matrix.clamp(min=0).double().sum(dim=1), -matrix.clamp(max=0).double().sum(dim=1)
     gain = _gain(excitation, inhibition)
     balanced = torch.where(matrix < 0, gain[:, None] * matrix, matrix.double())

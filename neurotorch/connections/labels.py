@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from neurotorch.core.checks import check_count, nearest
+from neurotorch.core.checks import check_count, check_kind, nearest
 
 TYPES: Mapping[str, int] = MappingProxyType(
     {"excitatory": 1, "exc": 1, "e": 1, "inhibitory": -1, "inh": -1, "i": -1, "free": 0, "unknown": 0, "": 0}
@@ -31,6 +31,7 @@ def signs_of_types(types: Mapping[str, Label] | Sequence[Label], neurons: Sequen
     """
     if isinstance(types, str):
         raise TypeError(f"`types` is the text {types!r}, but it must hold one type per neuron: {[types]!r}.")
+    check_kind("types", types, Iterable, example="['excitatory', 'inhibitory']")
     if not isinstance(types, Mapping):
         signs = [_sign(label, str(j)) for j, label in enumerate(types)]
         expected = len(signs) if neurons is None else len(_names(neurons))
@@ -96,7 +97,7 @@ def _sign(label: Label, neuron: str) -> float:
             f"`types` calls neuron {neuron} {label!r}, but a type is one of {words}, a sign or None."
             f"{nearest(word, TYPES)} Transmitters are for `Dale.from_transmitters`."
         )
-    if label not in (-1, 0, 1):
+    if isinstance(label, bool) or label not in (-1, 0, 1):
         raise ValueError(f"`types` gives neuron {neuron} the sign {label!r}, but a sign is -1, 0 (free) or 1.")
     return float(label)
 

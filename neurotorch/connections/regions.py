@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, check_fraction, nearest
+from neurotorch.core.checks import as_tensor, check_count, check_fraction, check_generator, check_kind, nearest, shown
 
 ARROW, ANY = " -> ", "*"
 
@@ -38,20 +38,24 @@ class Regions:
 
     def __post_init__(self) -> None:
         check_count("neurons", self.neurons)
+        check_kind("groups", self.groups, Mapping, example="{'tectum': [0, 1, 2]}")
         if not self.groups:
             raise ValueError("`groups` is empty: name at least one region.")
         for name, members in self.groups.items():
+            if not isinstance(name, str):
+                raise TypeError(f"A region is named {name!r}, but names are text.")
+            members = _indices(name, members)
             if not name.strip() or ARROW.strip() in name or name == ANY:
                 raise ValueError(f"A region is named {name!r}, but a name is not empty, not '*', and holds no '->'.")
             if not len(members) or len(set(members)) != len(members):
-                raise ValueError(f"The region {name!r} must hold at least one neuron, and each once: {members}.")
-            outside = [int(j) for j in members if not 0 <= j < self.neurons]
+                raise ValueError(f"The region {name!r} must hold at least one neuron, and each once: {shown(members)}.")
+            outside = [j for j in members if not 0 <= j < self.neurons]
             if outside:
                 raise ValueError(
                     f"The region {name!r} holds the neurons {outside[:8]}, but the population has {self.neurons}, "
                     f"counted from 0 to {self.neurons - 1}."
                 )
-        plain = {name: tuple(int(j) for j in members) for name, members in self.groups.items()}
+        plain = {name: _indices(name, members) for name, members in self.groups.items()}
         object.__setattr__(self, "groups", plain)
 
     @classmethod
@@ -59,6 +63,7 @@ class Regions:
         """Return the regions of neurons that are labelled one by one, in order of appearance; None is in no region."""
         if isinstance(labels, str):
             raise TypeError(f"`labels` is the text {labels!r}, but it must hold one region per neuron.")
+        check_kind("labels", labels, Sequence, example="['tectum', 'tectum', 'hindbrain', None]")
         groups: dict[str, list[int]] = {}
         for neuron, label in enumerate(labels):
             if label is not None:
@@ -111,18 +116,21 @@ class Regions:
             Whether a neuron may connect to itself.
         """
         mask = torch.zeros(self.neurons, self.neurons, dtype=torch.bool)
-        device = torch.device("cpu") if generator is None else generator.device
+        device = check_generator(generator)
+        check_kind("densities", densities, Mapping, example="{'tectum -> hindbrain': 0.1}")
         for address, density in densities.items():
-            check_fraction(f"densities[{address!r}]", density)
+            share = check_fraction(f"densities[{address!r}]", density)
             possible = self._pairs(address)
             if not self_connections:
                 possible.fill_diagonal_(False)
             places = possible.flatten().nonzero().flatten()
             order = torch.randperm(len(places), generator=generator, device=device).cpu()
-            mask.view(-1)[places[order[: round(density * len(places))]]] = True
+            mask.view(-1)[places[order[: round(share * len(places))]]] = True
         return mask
 
     def _pairs(self, address: str) -> Tensor:
+        if not isinstance(address, str):
+            raise TypeError(f"A block is addressed as 'source -> target', but one is {shown(address)}: pass texts.")
         ends = [end.strip() for end in address.split(ARROW.strip())]
         if len(ends) != 2:
             raise ValueError(f"A block is addressed as 'source -> target', but one is {address!r}.")
@@ -137,3 +145,12 @@ def _listed(addresses: Iterable[str]) -> list[str]:
     if not found:
         raise ValueError("No block is named: give at least one address such as 'tectum -> hindbrain'.")
     return found
+
+
+def _indices(name: str, members: Iterable[int]) -> tuple[int, ...]:
+    """Return the neurons of a region as plain ints; raise if they are not whole numbers."""
+    listed = as_tensor(f"groups[{name!r}]", members)
+    if listed.ndim != 1 or (listed.numel() and (listed.dtype == torch.bool or listed.is_floating_point())):
+        hint = ": pass `mask.nonzero().flatten()`" if listed.dtype == torch.bool else ""
+        raise TypeError(f"The region {name!r} is {shown(members)}, but it must list the indices of its neurons{hint}.")
+    return tuple(int(j) for j in listed.tolist())

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.magnitude import Absolute, Projected
+from neurotorch.core.checks import check_generator, check_kind
 
 GROWN = 1e-12
 """Magnitude of a connection that has just grown: above zero, where the maps have a gradient, and below any effect."""
@@ -44,14 +45,13 @@ def rewire_(connection: Connection, *, within: Tensor, generator: torch.Generato
     ----------
     Bellec, Kappel, Maass & Legenstein (2018), ICLR, doi:10.48550/arXiv.1711.05136, algorithm 1.
     """
-    mask = check_rewirable(connection, within)
+    mask, device = check_rewirable(connection, within), check_generator(generator)
     gone = mask & ~(connection.raw > 0)
     count = int(gone.sum())
     if not count:
         return gone
     mask &= ~gone
     empty = (within.to(mask.device) & ~mask).flatten().nonzero().flatten()
-    device = torch.device("cpu") if generator is None else generator.device
     drawn = torch.randperm(len(empty), generator=generator, device=device)[:count]
     grown = torch.zeros_like(mask)
     grown.view(-1)[empty[drawn.to(empty.device)]] = True
@@ -63,6 +63,8 @@ def rewire_(connection: Connection, *, within: Tensor, generator: torch.Generato
 
 def check_rewirable(connection: Connection, within: Tensor) -> Tensor:
     """Return the mask of `connection`, or raise if it cannot be rewired inside `within`."""
+    check_kind("connection", connection, Connection, example="network.connections()['cortex.recurrent']")
+    check_kind("within", within, Tensor, example="no_self(neurons)")
     mask, dale = connection.mask, connection.dale
     if mask is None:
         raise ValueError(

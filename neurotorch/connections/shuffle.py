@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, check_finite
+from neurotorch.core.checks import as_tensor, check_count, check_finite, check_generator
 
 SWAPS = 10
 AT_ONCE = 2**20
@@ -128,7 +128,7 @@ def shuffle_degrees_symmetric(
 
 
 def _checked(matrix: Tensor) -> Tensor:
-    table = torch.as_tensor(matrix).detach()
+    table = as_tensor("matrix", matrix)
     if table.ndim != 2 or not table.numel():
         raise ValueError(f"`matrix` has shape {tuple(table.shape)}, but it must be (post, pre).")
     check_finite("matrix", table)
@@ -136,7 +136,7 @@ def _checked(matrix: Tensor) -> Tensor:
 
 
 def _checked_types(types: Sequence[float] | Tensor | None, pre: int) -> NDArray[np.float64]:
-    found = np.zeros(pre) if types is None else torch.as_tensor(types).detach().cpu().double().numpy()
+    found = np.zeros(pre) if types is None else as_tensor("types", types).cpu().double().numpy()
     if found.shape != (pre,):
         raise ValueError(
             f"`types` has shape {found.shape}, but there are {pre} presynaptic neurons (columns): one type for each."
@@ -159,7 +159,7 @@ def _attempts(connections: int, density: float, swaps: int) -> int:
 
 def _picks(connections: int, attempts: int, generator: torch.Generator | None) -> Any:
     """Yield blocks ``(attempt, 4)`` of random numbers: three connections, and a coin."""
-    device = torch.device("cpu") if generator is None else generator.device
+    device = check_generator(generator)
     for first in range(0, attempts, AT_ONCE):
         shape = (min(AT_ONCE, attempts - first), 4)
         picks = torch.randint(connections, shape, generator=generator, device=device).cpu().numpy()

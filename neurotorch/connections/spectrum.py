@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_finite
+from neurotorch.core.checks import as_tensor, check_finite
 
 
 class SpectrumReport(NamedTuple):
@@ -68,7 +68,7 @@ def spectrum_report(weight: Tensor) -> SpectrumReport:
     moduli = eigenvalues.abs()
     # Of a conjugate pair, whose moduli may differ by rounding, the upper one: the answer must not flip between runs.
     upper = torch.where(eigenvalues.imag >= 0, moduli, torch.zeros_like(moduli))
-    matrix = weight.detach().cpu().double()
+    matrix = as_tensor("weight", weight).cpu().double()
     return SpectrumReport(
         spectral_radius=float(moduli.max()),
         leading=complex(eigenvalues[upper.argmax()]),
@@ -97,10 +97,11 @@ def singular_value_entropy(weight: Tensor) -> float:
     ----------
     Alter, Brown & Botstein (2000), PNAS 97, 10101-10106, doi:10.1073/pnas.97.18.10101, equation 3.
     """
+    weight = as_tensor("weight", weight)
     if weight.ndim != 2 or weight.numel() == 0:
         raise ValueError(f"`weight` has shape {tuple(weight.shape)}, but singular values are those of a (post, pre).")
     check_finite("weight", weight)
-    squares = torch.linalg.svdvals(weight.detach().cpu().double()).square()
+    squares = torch.linalg.svdvals(weight.cpu().double()).square()
     if not bool((squares > 0).any()):
         raise ValueError("`weight` is zero everywhere, so its singular values have no shares to speak of.")
     shares = squares / squares.sum()
@@ -110,10 +111,11 @@ def singular_value_entropy(weight: Tensor) -> float:
 
 
 def _eigenvalues(weight: Tensor) -> Tensor:
+    weight = as_tensor("weight", weight)
     if weight.ndim != 2 or weight.shape[0] != weight.shape[1] or weight.numel() == 0:
         raise ValueError(
             f"`weight` has shape {tuple(weight.shape)}, but only a square matrix (neuron, neuron) has eigenvalues: "
             "hand in the weights of a recurrent connection."
         )
     check_finite("weight", weight)
-    return torch.linalg.eigvals(weight.detach().cpu().double())
+    return torch.linalg.eigvals(weight.cpu().double())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, check_fraction
+from neurotorch.core.checks import as_tensor, check_count, check_fraction, check_generator
 
 
 class NoInputWarning(UserWarning):
@@ -41,10 +41,10 @@ def sparse(
     """
     check_count("post", post)
     check_count("pre", pre)
-    check_fraction("density", density)
+    density = check_fraction("density", density)
     possible = no_self(post) if post == pre and not self_connections else torch.ones(post, pre, dtype=torch.bool)
     places = possible.flatten().nonzero().flatten()
-    device = torch.device("cpu") if generator is None else generator.device
+    device = check_generator(generator)
     order = torch.randperm(len(places), generator=generator, device=device).cpu()
     mask = torch.zeros(post * pre, dtype=torch.bool)
     mask[places[order[: round(density * len(places))]]] = True
@@ -53,4 +53,7 @@ def sparse(
 
 def without_input(mask: Tensor) -> list[int]:
     """Return the postsynaptic neurons (rows) of a mask or weight matrix ``(post, pre)`` that nothing connects to."""
-    return [int(i) for i in (torch.as_tensor(mask) == 0).all(dim=1).nonzero().flatten()]
+    table = as_tensor("mask", mask)
+    if table.ndim != 2:
+        raise ValueError(f"`mask` has shape {tuple(table.shape)}, but it must be (post, pre).")
+    return [int(i) for i in (table == 0).all(dim=1).nonzero().flatten()]

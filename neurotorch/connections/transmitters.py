@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from neurotorch.core.checks import nearest
+from neurotorch.core.checks import check_kind, nearest
 
 TRANSMITTERS: Mapping[str, int] = MappingProxyType(
     {"acetylcholine": 1, "ach": 1, "glutamate": 1, "glu": 1, "gaba": -1, "glycine": -1, "gly": -1}
@@ -36,12 +36,14 @@ def signs_of_transmitters(names: Iterable[str], table: Mapping[str, int], unknow
             "`names` is a mapping, but it must hold one transmitter per neuron in their order: "
             "[transmitters[neuron] for neuron in recording.neurons]."
         )
+    check_kind("table", table, Mapping, example="TRANSMITTERS")
+    check_kind("names", names, Iterable, example="['GABA', 'glutamate']")
     for name, sign in table.items():
         if sign not in (-1, 0, 1):
             raise ValueError(f"`table` gives {name!r} the sign {sign!r}, but a sign is -1, 0 (free) or +1.")
     if unknown not in (None, -1, 0, 1):
         raise ValueError(f"`unknown` is {unknown!r}, but a sign is -1, 0 (free) or +1.")
-    signs_by_name = {name.strip().lower(): sign for name, sign in table.items()}
+    signs_by_name = {str(name).strip().lower(): sign for name, sign in table.items()}
     words = [str(name).strip().lower() for name in names]
     missing = sorted({word for word in words if word not in signs_by_name})
     if missing and unknown is None:

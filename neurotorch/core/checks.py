@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 from collections.abc import Iterable
@@ -24,6 +25,14 @@ def check_positive(name: str, value: float, unit: str = "") -> float:
         raise ValueError(
             f"`{name}` is {number:g}{_spaced(unit)}, but it must be a finite number above 0{_spaced(unit)}."
         )
+    return number
+
+
+def check_not_negative(name: str, value: float, unit: str = "") -> float:
+    """Return `value` as a float, or raise if it is not a finite number of at least zero."""
+    number = _number(name, value)
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"`{name}` is {number:g}{_spaced(unit)}, but it must be a finite number of at least 0.")
     return number
 
 
@@ -53,11 +62,49 @@ def check_finite(name: str, array: np.ndarray | torch.Tensor) -> None:
         raise ValueError(f"`{name}` holds {int((~finite).sum())} NaN or infinite values, the first at index {place}.")
 
 
-def _number(name: str, value: Any) -> float:
+def check_kind(name: str, value: Any, kind: type[Any], *, example: str) -> None:
+    """Raise unless `value` is an object of a class, such as `example`."""
+    if isinstance(value, kind):
+        return
+    what = f"the class {value.__name__}, not an object of it" if isinstance(value, type) else shown(value)
+    article = "an" if kind.__name__[0] in "AEIO" else "a"
+    raise TypeError(f"`{name}` is {what}, but it must be {article} {kind.__name__} object such as `{example}`.")
+
+
+def check_generator(generator: torch.Generator | None) -> torch.device:
+    """Return the device on which a generator draws, the CPU where there is none; raise if it is something else."""
+    if generator is None:
+        return torch.device("cpu")
+    check_kind("generator", generator, torch.Generator, example="torch.Generator().manual_seed(0)")
+    return generator.device
+
+
+def as_tensor(name: str, value: Any) -> torch.Tensor:
+    """Return an array of numbers as a tensor without a gradient, or raise if it is none."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"`{name}` is {value!r}, but it must be a number.") from None
+        tensor = torch.as_tensor(value).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"`{name}` is {shown(value)}, but it must be a tensor, an array or a list of numbers."
+        ) from None
+    if tensor.layout != torch.strided:
+        raise ValueError(f"`{name}` is stored as {tensor.layout}, but it must be dense: pass `{name}.to_dense()`.")
+    if tensor.is_complex():
+        raise TypeError(f"`{name}` holds complex numbers, but it must hold real ones.")
+    return tensor
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it: on one line, cut where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, (bool, np.bool_, str, bytes)):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):
+            return float(value)
+    raise TypeError(f"`{name}` is {shown(value)}, but it must be a number.")
 
 
 def _spaced(unit: str) -> str:

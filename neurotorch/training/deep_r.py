@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.rewiring import check_rewirable, rewire_
 from neurotorch.connections.topology import no_self
-from neurotorch.core.checks import nearest
+from neurotorch.core.checks import as_tensor, check_kind, check_not_negative, nearest
 from neurotorch.core.seeds import torch_generator
 from neurotorch.learning.gradient_rule import GradientRule
 from neurotorch.network.network import Network
@@ -76,8 +76,8 @@ class DeepR(Callback):
         self, address: str, *, l1: float = 0.0, temperature: float = 0.0, within: Tensor | None = None, seed: int = 0
     ) -> None:
         for name, value in (("l1", l1), ("temperature", temperature)):
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"`{name}` is {value:g}, but it must be a finite number of at least 0.")
+            check_not_negative(name, value)
+        check_kind("address", address, str, example="'cortex.recurrent'")
         self.address, self.l1, self.temperature, self.within = address, l1, temperature, within
         self.generator = torch_generator(seed, f"deep-r {address}")
         self.moved = 0
@@ -135,7 +135,7 @@ class DeepR(Callback):
 
     def _places(self, connection: Connection) -> Tensor:
         if self.within is not None:
-            return torch.as_tensor(self.within)
+            return as_tensor("within", self.within)
         if self.address.endswith(".recurrent"):
             return no_self(connection.pre)
         return torch.ones(connection.post, connection.pre, dtype=torch.bool)

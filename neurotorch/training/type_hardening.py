@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from neurotorch.connections.hardening import harden_types
+from neurotorch.connections.hardening import check_otherwise, harden_types
 from neurotorch.connections.inferred_types import Inference
 from neurotorch.core.checks import check_fraction
 from neurotorch.training.callback import Callback
@@ -33,10 +33,11 @@ class TypeHardening(Callback):
     Raises
     ------
     ValueError
-        If `at` is not in 0..1.
+        If `at` is not in 0..1, or `otherwise` is no type.
     """
 
     def __init__(self, at: float = 0.5, *, otherwise: int | None = None) -> None:
+        check_otherwise(otherwise)
         self.at, self.otherwise = check_fraction("at", at), otherwise
 
     def on_fit_start(self, trainer: Trainer) -> None:

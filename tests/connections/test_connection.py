@@ -235,7 +235,7 @@ SQUARE = Dale([1, -1, 1])
         (lambda: Connection(3, 2, mask=torch.ones(4, 2) > 0), ValueError, r"`mask` has shape \(4, 2\).*\(2, 3\): rows"),
         (lambda: Connection(3, 2, mask=torch.ones(2, 3)), TypeError, r"dtype torch\.float32.*`mask != 0`"),
         (lambda: Connection(3, 3, init="balanced"), TypeError, r"'balanced'.*`Balanced\(\)`"),
-        (lambda: Connection(3, 3, init=Balanced), TypeError, r"an initialization such as `Balanced\(\)`"),
+        (lambda: Connection(3, 3, init=Balanced), TypeError, r"an Initialization object such as `Balanced\(\)`"),
         (lambda: Connection(3, 2).set_weight(torch.ones(3, 2)), ValueError, r"the transpose, pass `weight\.T`"),
         (lambda: Connection(3, 2).set_weight(torch.full((2, 3), torch.nan)), ValueError, r"`weight` holds 6 NaN"),
         (

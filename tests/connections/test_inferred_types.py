@@ -362,7 +362,7 @@ def test_the_callback_says_so_where_nothing_is_inferred(caplog):
         (
             lambda: harden_types(Connection(2, 2, dale=Dale.inferred(2), init=Given(torch.zeros(2, 2))), otherwise=2),
             ValueError,
-            r"\(not 2\)",
+            r"`otherwise` is 2, but a type is 1",
         ),
         (
             lambda: Dale.fraction(2).decide(
