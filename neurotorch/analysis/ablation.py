@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_finite, check_fraction, nearest
+from neurotorch.core.checks import check_finite, check_fraction, check_kind, nearest
 
 Weights: TypeAlias = Mapping[str, Tensor]
 
@@ -88,6 +88,8 @@ def remove(weights: Weights, lesion: Mapping[str, Tensor]) -> Weights:
     ValueError
         If `lesion` has an address that `weights` has not, or a tensor of another shape.
     """
+    check_kind("weights", weights, Mapping, example="network.effective_weights()")
+    check_kind("lesion", lesion, Mapping, example="{'cortex.recurrent': lost}")
     for address, places in lesion.items():
         if address not in weights:
             raise ValueError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from neurotorch.core.checks import check_count, nearest
+from neurotorch.core.checks import check_count, check_finite, check_kind, nearest
 from neurotorch.network.addresses import with_overrides
 from neurotorch.network.delays import arriving
 from neurotorch.network.network import Network, NetworkState
@@ -107,10 +107,12 @@ def measure_balance(
     ValueError
         If there is no such layer, an address does not end on it, nothing ends on it, or inputs are needed and missing.
     """
+    check_kind("network", network, Network, example="Network({'cortex': layer}, dt=0.001)")
     if layer not in network.layers:
         raise ValueError(
             f"There is no layer {layer!r}; there are {list(network.layers)}.{nearest(layer, network.layers)}"
         )
+    _check_emitted(network, emitted, layer)
     weight = with_overrides(network.effective_weights(), weights)
     ending = _ending_on(network, layer)
     chosen = _chosen(ending, addresses, layer, without=() if inputs is not None else _from_outside(network))
@@ -124,6 +126,21 @@ def measure_balance(
             excitation = excitation + functional.linear(activity, part.clamp(min=0))
             inhibition = inhibition + functional.linear(activity, part.clamp(max=0))
     return Balance(excitation[discard:], inhibition[discard:])
+
+
+def _check_emitted(network: Network, emitted: Mapping[str, Tensor], layer: str) -> None:
+    """Raise unless there is activity of the layer, and all of it is ``(step, batch, neuron)`` of its layer."""
+    check_kind("emitted", emitted, Mapping, example='simulate(..., record=("emitted",)).emitted')
+    if layer not in emitted:
+        raise ValueError(f'`emitted` lacks the layer {layer!r}: simulate with record=("emitted",).')
+    for name, activity in emitted.items():
+        size = network.named_layers()[name].neurons if name in network.layers else None
+        if size is None or activity.dim() != 3 or activity.shape[-1] != size:
+            raise ValueError(
+                f"`emitted[{name!r}]` is {tuple(activity.shape)}, but it must be the activity (step, batch, neuron) of "
+                f"one of the layers { ({each: found.neurons for each, found in network.named_layers().items()}) }."
+            )
+        check_finite(f"emitted[{name!r}]", activity)
 
 
 def _ending_on(network: Network, layer: str) -> dict[str, str | None]:

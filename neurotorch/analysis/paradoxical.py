@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neurotorch.analysis.frozen_inhibition import frozen_growth, frozen_rate, loop_gain
 from neurotorch.analysis.steady_state import SteadyRun
-from neurotorch.core.checks import check_count, check_positive, nearest
+from neurotorch.core.checks import check_count, check_kind, check_positive, nearest
 from neurotorch.network.layer import Layer
 from neurotorch.network.network import Network
 
@@ -168,6 +168,7 @@ def paradoxical_response(
 
 
 def _chosen(network: Network, layer: str | None) -> str:
+    check_kind("network", network, Network, example="Network({'cortex': layer}, dt=0.001)")
     names = list(network.layers)
     if layer is None:
         if len(names) > 1:

@@ -6,7 +6,7 @@ import torch
 
 from neurotorch.analysis.ablation import Ablation, Weights, random
 from neurotorch.connections.regions import Regions
-from neurotorch.core.checks import nearest
+from neurotorch.core.checks import check_kind, nearest
 
 
 def pathway(regions: Regions, *blocks: str, address: str, order: Ablation = random) -> Ablation:
@@ -35,6 +35,9 @@ def pathway(regions: Regions, *blocks: str, address: str, order: Ablation = rand
     --------
     ``AblationStudy(network, metric).run([pathway(regions, "tectum -> hindbrain", address="brain.recurrent")], [0, 1])``
     """
+    check_kind("regions", regions, Regions, example="Regions.of_labels(labels)")
+    check_kind("address", address, str, example="'brain.recurrent'")
+    check_kind("order", order, Ablation, example="weakest")
     block = regions.block(*blocks)
 
     def apply(weights: Weights, fraction: float, generator: torch.Generator) -> Weights:

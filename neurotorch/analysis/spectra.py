@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from neurotorch.connections.spectrum import SpectrumReport, spectrum_report
+from neurotorch.core.checks import check_kind
 from neurotorch.network.addresses import with_overrides
 from neurotorch.network.network import Network
 
@@ -26,5 +27,6 @@ def spectra_of(network: Network, *, weights: Mapping[str, Tensor] | None = None)
     weights
         Effective weights by address, in place of the network's own: a lesion.
     """
+    check_kind("network", network, Network, example="Network({'cortex': layer}, dt=0.001)")
     found = with_overrides(network.effective_weights(), weights)
     return {address: spectrum_report(weight) for address, weight in found.items() if address.endswith(".recurrent")}

@@ -82,11 +82,12 @@ def check_generator(generator: torch.Generator | None) -> torch.device:
 def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Return an array of numbers as a tensor without a gradient, or raise if it is none."""
     try:
-        tensor = torch.as_tensor(value).detach()
+        # Copied by numpy: torch takes no tables of pandas, and warns of arrays that are read-only.
+        plain = isinstance(value, (torch.Tensor, list, tuple, int, float))
+        tensor = torch.as_tensor(value if plain else np.array(value)).detach()
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
-            f"`{name}` is {shown(value)}, but it must be a tensor, an array or a list of numbers."
-        ) from None
+        expected = "a tensor, an array or a list of numbers"
+        raise TypeError(f"`{name}` is {shown(value)}, but it must be {expected}.") from None
     if tensor.layout != torch.strided:
         raise ValueError(f"`{name}` is stored as {tensor.layout}, but it must be dense: pass `{name}.to_dense()`.")
     if tensor.is_complex():

@@ -10,13 +10,14 @@ Some words take an *option*, a small NamedTuple carried in the coefficients that
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
+@runtime_checkable
 class Surrogate(Protocol):
     """An option of `spike`: the derivative that stands in for that of the step function."""
 
@@ -25,6 +26,7 @@ class Surrogate(Protocol):
         ...
 
 
+@runtime_checkable
 class Transfer(Protocol):
     """An option of `transfer`: a pointwise function, itself written in the vocabulary."""
 
@@ -37,6 +39,7 @@ class Transfer(Protocol):
         ...
 
 
+@runtime_checkable
 class Reset(Protocol):
     """An option of `carry_over`: what remains of the potential after a spike, itself written in the vocabulary."""
 

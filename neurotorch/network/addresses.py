@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from neurotorch.connections.connection import Connection
-from neurotorch.core.checks import nearest
+from neurotorch.core.checks import check_finite, check_kind, nearest
 
 
 def feedback_ends(address: str, sizes: Mapping[str, int], connection: Connection) -> tuple[int, int]:
@@ -43,6 +43,8 @@ def with_overrides(weights: Mapping[str, Tensor], overrides: Mapping[str, Tensor
             raise ValueError(
                 f"The network has no weight {address!r}; there are {sorted(found)}.{nearest(address, found)}"
             )
+        check_kind(f"weights[{address!r}]", weight, Tensor, example="network.effective_weights()[address]")
+        check_finite(f"weights[{address!r}]", weight)
         if weight.shape != found[address].shape:
             raise ValueError(
                 f"Weight {address!r} is {tuple(weight.shape)}, but (post, pre) is {tuple(found[address].shape)}."

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurotorch.connections.connection import Connection
+from neurotorch.core.checks import check_kind, shown
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Run
 from neurotorch.neurons.base import NeuronModel
@@ -26,6 +28,11 @@ def check_stable(owner: str, neuron: NeuronModel, dt: float) -> None:
 
 def check_named_layers(layers: Mapping[str, Any], layer: type[nn.Module]) -> None:
     """Raise unless `layers` maps at least one usable name to objects of the class `layer`."""
+    if isinstance(layers, nn.Module) or not isinstance(layers, Mapping):
+        raise TypeError(
+            f"`layers` is a {type(layers).__name__}, but it must map names to layers, in order: "
+            '{"cortex": Layer(LIF(), 100)}.'
+        )
     if not layers:
         raise ValueError("A network needs at least one layer.")
     for name, found in layers.items():
@@ -45,6 +52,19 @@ def check_named_layers(layers: Mapping[str, Any], layer: type[nn.Module]) -> Non
             )
         if hasattr(nn.ModuleDict, name):
             raise ValueError(f"A layer is named {name!r}, a name that torch keeps for itself: choose another one.")
+
+
+def check_parts(observation: Any, feedback: Any, learned_start: Any, observed: type[nn.Module]) -> None:
+    """Raise if what is handed to a network beside its layers is of the wrong kind."""
+    if observation is not None:
+        check_kind("observation", observation, observed, example="Observation(Calcium(1.0))")
+    if feedback is not None:
+        example = "{'readout -> cortex': Connection(2, 100)}"
+        check_kind("feedback", feedback, Mapping, example=example)
+        for address, connection in feedback.items():
+            check_kind(f"feedback[{address!r}]", connection, Connection, example="Connection(2, 100)")
+    if not isinstance(learned_start, bool):
+        raise TypeError(f"`learned_start` is {shown(learned_start)}, but it must be True or False.")
 
 
 def all_finite(tensor: Tensor) -> bool:

@@ -17,8 +17,9 @@ def potential_field(electrical: ElectricalConnection, neuron: NeuronModel) -> in
     name = neuron.potential()
     if name is None:
         raise ValueError(
-            f"{type(neuron).__name__} has no potential that gap junctions could even out: its state has "
-            f"{list(neuron.State._fields)}. Define `potential` on the model, or leave out `electrical`."
+            f"{type(neuron).__name__} has no potential of its own that gap junctions could even out: its state has "
+            f"{list(neuron.State._fields)}. Leave out `electrical`, take one model whose constants differ between "
+            "neurons in place of several models, or define `potential` on a model of yours."
         )
     state = neuron.initial_state(1, electrical.raw.detach())
     place = neuron.State._fields.index(name)

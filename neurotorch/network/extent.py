@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from neurotorch.core.checks import check_count, check_kind
 from neurotorch.network.checks import check_inputs_finite
 from neurotorch.network.forcing import Forcing
 
@@ -24,6 +25,11 @@ def extent(
     neurons
         Of the last layer.
     """
+    for name, tensor in (("inputs", inputs), ("forcing.target", forcing.target if forcing else None)):
+        if tensor is not None:
+            check_kind(name, tensor, Tensor, example="torch.zeros(frames, batch, channels)")
+    if frames is not None:
+        check_count("frames", frames)
     stated = {
         name: tuple(tensor.shape)
         for name, tensor in (("inputs", inputs), ("forcing.target", forcing.target if forcing else None))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count
+from neurotorch.core.checks import check_count, check_kind
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.network import Network, NetworkState
 from neurotorch.network.noise import NoiseLike, noise_currents
@@ -38,6 +38,8 @@ def warm_up(
     weights
         Effective weights by address, in place of the network's own.
     """
+    check_kind("network", network, Network, example="Network({'cortex': layer}, dt=0.001)")
+    check_kind("recent", recent, Tensor, example="torch.zeros(frames, batch, neurons)")
     _, after = network(inputs, state, forcing=Forcing.full(recent), weights=weights)
     return after
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.electrical import ElectricalConnection, laplacian
-from neurotorch.core.checks import check_count, check_positive
+from neurotorch.core.checks import check_count, check_kind, check_positive
 from neurotorch.engine import Link, Population, Projection, adjoint
 from neurotorch.network.checks import check_stable
 from neurotorch.network.coupling import check_coupling_stable, coupled_field
@@ -75,6 +75,10 @@ class Layer(nn.Module):
         bias: float | Tensor | Learned | Constant | None = None,
     ) -> None:
         super().__init__()
+        check_kind("neuron", neuron, NeuronModel, example="LIF()")
+        for name, given in (("inputs", inputs), ("recurrent", recurrent)):
+            if given is not None:
+                check_kind(name, given, Connection, example=f"Connection({neurons}, {neurons})")
         self.neuron, self.neurons = neuron, check_count("neurons", neurons)
         self.inputs, self.recurrent, self.electrical = inputs, recurrent, electrical
         self.bias = None if bias is None else constant("bias", bias)

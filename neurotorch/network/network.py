@@ -13,7 +13,7 @@ from neurotorch.connections.electrical import ElectricalConnection
 from neurotorch.core.checks import check_positive
 from neurotorch.engine import Link, Population, Run, adjoint
 from neurotorch.network.addresses import feedback_ends, with_overrides
-from neurotorch.network.checks import check_activity_finite, check_named_layers, check_stable
+from neurotorch.network.checks import check_activity_finite, check_named_layers, check_parts, check_stable
 from neurotorch.network.coupling import check_coupling_stable
 from neurotorch.network.delays import last_steps
 from neurotorch.network.extent import extent
@@ -72,6 +72,7 @@ class Network(nn.Module):
         super().__init__()
         self.dt = check_positive("dt", dt, "s")
         check_named_layers(layers, Layer)
+        check_parts(observation, feedback, learned_start, Observation)
         self.layers = nn.ModuleDict(layers)
         self.observation = observation
         self.feedback = nn.ModuleDict(feedback or {})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_finite, check_positive, nearest
+from neurotorch.core.checks import as_tensor, check_finite, check_kind, check_positive, nearest
 from neurotorch.network.network import Network
 
 
@@ -126,6 +126,7 @@ def noise_currents(
     generator
         Where it is drawn from, layer after layer in their order.
     """
+    check_kind("generator", generator, torch.Generator, example="torch.Generator().manual_seed(0)")
     layers = network.named_layers()
     given = noise if isinstance(noise, Mapping) else dict.fromkeys(layers, noise)
     for name in given:
@@ -157,7 +158,7 @@ def _normal(steps: int, batch: int, neurons: int, generator: torch.Generator) ->
 
 
 def _check_std(std: float | Tensor) -> None:
-    values = torch.as_tensor(std)
+    values = as_tensor("std", std)
     check_finite("std", values)
     if bool((values < 0).any()):
         raise ValueError(f"`std` holds {float(values.min()):g}, but a standard deviation is at least 0.")

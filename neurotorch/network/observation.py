@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurotorch.core.checks import check_count
+from neurotorch.core.checks import check_count, check_kind
 from neurotorch.network.forcing import Forcing
 from neurotorch.network.steps import ObservedCoefficients, ObservedState
 from neurotorch.neurons.base import NeuronModel
@@ -52,6 +52,8 @@ class Observation(nn.Module):
         steps_per_frame: int = 1,
     ) -> None:
         super().__init__()
+        if instrument is not None:
+            check_kind("instrument", instrument, NeuronModel, example="Calcium(1.0)")
         self.instrument = instrument
         self.gain = constant("gain", gain, positive=True)
         self.offset = constant("offset", offset)

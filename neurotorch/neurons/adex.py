@@ -10,6 +10,7 @@ from torch import Tensor
 from neurotorch.core.vocabulary import Surrogate, exp, minimum, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.options import check_below, surrogate_option
 from neurotorch.neurons.surrogate import FastSigmoid
 
 
@@ -110,7 +111,8 @@ class AdEx(NeuronModel):
         self.tau_w = constant("tau_w", tau_w, positive=True)
         self.a, self.b = constant("a", a), constant("b", b)
         self.v_reset, self.peak = constant("v_reset", v_reset), constant("peak", peak)
-        self.surrogate = surrogate
+        check_below("v_reset", self.v_reset, "peak", self.peak)
+        self.surrogate = surrogate_option(surrogate)
 
     def coefficients(self, dt: float) -> AdExCoefficients:
         """Return the coefficients of a step of `dt` seconds."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from neurotorch.core.checks import check_count, check_finite, check_positive
+from neurotorch.core.checks import check_count, check_finite, check_kind, check_positive, shown
 
 
 class Learned(NamedTuple):
@@ -40,6 +40,7 @@ def log_normal(neurons: int, median: float, *, sigma: float = 0.5, generator: to
         Where they are drawn from.
     """
     median, sigma = check_positive("median", median), check_positive("sigma", sigma)
+    check_kind("generator", generator, torch.Generator, example="torch.Generator().manual_seed(0)")
     normal = torch.randn(check_count("neurons", neurons), generator=generator, device=generator.device)
     return median * torch.exp(sigma * normal)
 
@@ -114,9 +115,11 @@ def constant(name: str, value: float | Tensor | Learned | Constant, *, positive:
     try:
         tensor = torch.as_tensor(given, dtype=None if isinstance(given, Tensor) else torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
-            f"`{name}` is {given!r}, but it must be a number, a tensor, or learned(...) of either."
-        ) from None
+        tensor = torch.tensor(True)
+    if isinstance(given, bool) or tensor.dtype == torch.bool or tensor.is_complex():
+        raise TypeError(f"`{name}` is {shown(given)}, but it must be a number, a tensor, or learned(...) of either.")
+    if not tensor.numel():
+        raise ValueError(f"`{name}` is empty, but it must be a number, or one for each neuron.")
     if not tensor.is_floating_point():
         tensor = tensor.to(torch.get_default_dtype())
     tensor = tensor.detach()

@@ -10,6 +10,7 @@ from torch import Tensor
 from neurotorch.core.vocabulary import Reset, Surrogate, carry_over, emit, hold, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.options import reset_option, surrogate_option
 from neurotorch.neurons.refractory import NotRefractory, free, refractory_constant, refractory_option
 from neurotorch.neurons.reset import ResetBySubtraction
 from neurotorch.neurons.surrogate import FastSigmoid
@@ -90,7 +91,7 @@ class CurrentLIF(NeuronModel):
         self.tau_syn = constant("tau_syn", tau_syn, positive=True)
         self.tau_mem = constant("tau_mem", tau_mem, positive=True)
         self.threshold = constant("threshold", threshold, positive=True)
-        self.reset, self.surrogate = reset, surrogate
+        self.reset, self.surrogate = reset_option(reset, self.threshold), surrogate_option(surrogate)
         self.refractory = refractory_constant(refractory)
 
     def coefficients(self, dt: float) -> CurrentLIFCoefficients:

@@ -10,6 +10,7 @@ from torch import Tensor
 from neurotorch.core.vocabulary import Transfer, transfer
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.options import transfer_option
 from neurotorch.neurons.transfer import Tanh
 
 
@@ -57,7 +58,7 @@ class CurrentRate(NeuronModel):
     def __init__(self, tau: float | Tensor | Learned | Constant = 0.1, *, transfer: Transfer = Tanh()) -> None:
         super().__init__()
         self.tau = constant("tau", tau, positive=True)
-        self.transfer = transfer
+        self.transfer = transfer_option(transfer)
 
     def coefficients(self, dt: float) -> CurrentRateCoefficients:
         """Return the coefficients of a step of `dt` seconds."""

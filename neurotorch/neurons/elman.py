@@ -9,6 +9,7 @@ from torch import Tensor
 from neurotorch.core.vocabulary import Transfer, transfer
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant
+from neurotorch.neurons.options import transfer_option
 from neurotorch.neurons.transfer import Tanh
 
 
@@ -54,7 +55,7 @@ class Elman(NeuronModel):
     def __init__(self, gain: float | Tensor | Learned | Constant = 1.0, *, transfer: Transfer = Tanh()) -> None:
         super().__init__()
         self.gain = constant("gain", gain)
-        self.transfer = transfer
+        self.transfer = transfer_option(transfer)
 
     def coefficients(self, dt: float) -> ElmanCoefficients:
         """Return the coefficients of a step."""

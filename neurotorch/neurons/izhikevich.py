@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from neurotorch.core.checks import shown
 from neurotorch.core.vocabulary import Surrogate, minimum, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.options import check_below, surrogate_option
 from neurotorch.neurons.surrogate import FastSigmoid
 
 IZHIKEVICH_TYPES = {
@@ -103,7 +105,8 @@ class Izhikevich(NeuronModel):
         self.c, self.d = constant("c", c), constant("d", d)
         self.peak = constant("peak", peak)
         self.tau = constant("tau", tau, positive=True)
-        self.surrogate = surrogate
+        check_below("c", self.c, "peak", self.peak)
+        self.surrogate = surrogate_option(surrogate)
 
     @classmethod
     def of_type(cls, *types: str) -> Self:
@@ -119,6 +122,8 @@ class Izhikevich(NeuronModel):
         ValueError
             If a name is not among them.
         """
+        if len(types) == 1 and not isinstance(types[0], str):
+            raise TypeError(f"`types` is {shown(types[0])}, but names are given one by one: of_type(*names).")
         unknown = sorted(set(types) - set(IZHIKEVICH_TYPES))
         if unknown or not types:
             named = ", ".join(map(repr, unknown)) or "no cell type"

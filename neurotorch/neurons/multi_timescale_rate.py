@@ -11,6 +11,7 @@ from torch import Tensor
 from neurotorch.core.vocabulary import Transfer, relax, shift, transfer, weighted_sum
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, check_per_neuron, constant, learned
+from neurotorch.neurons.options import transfer_option
 from neurotorch.neurons.transfer import Sigmoid
 
 
@@ -78,7 +79,7 @@ class MultiTimescaleRate(NeuronModel):
         self.tau = constant("tau", tau if isinstance(tau, (Learned, Constant)) else torch.as_tensor(tau), positive=True)
         self.own = constant("own", own if isinstance(own, (Learned, Constant)) else torch.as_tensor(own))
         self.tau_trace = constant("tau_trace", tau_trace, positive=True)
-        self.transfer = transfer
+        self.transfer = transfer_option(transfer)
         filters = self.tau.value.shape[0] if self.tau.value.dim() else 0
         if not filters or self.own.value.shape[:1] != (filters,):
             raise ValueError(

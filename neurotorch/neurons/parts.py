@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from neurotorch.core.checks import nearest
+from neurotorch.core.checks import as_tensor, check_kind, nearest, shown
 from neurotorch.core.trees import combine, leaves, transform
 from neurotorch.core.vocabulary import where
 from neurotorch.neurons.base import NeuronModel
@@ -114,6 +114,9 @@ class Parts(nn.Module):
 
 def check_parts(models: Mapping[str, NeuronModel], members: Sequence[str]) -> None:
     """Raise unless there are parts, each a model with at least one neuron."""
+    check_kind("parts", models, Mapping, example="{'excitatory': AdaptiveLIF(), 'inhibitory': LIF()}")
+    if isinstance(members, str) or not isinstance(members, Sequence):
+        raise TypeError(f"`members` is {shown(members)}, but it must list the name of the part of every neuron.")
     for name, model in models.items():
         if not isinstance(model, NeuronModel):
             raise TypeError(f"Part {name!r} is a {type(model).__name__}, but it must be a neuron model such as LIF().")
@@ -129,7 +132,7 @@ def check_parts(models: Mapping[str, NeuronModel], members: Sequence[str]) -> No
 
 def by_sign(signs: Tensor | Sequence[float]) -> tuple[str, ...]:
     """Return "excitatory" for every 1 in `signs`, "inhibitory" for every -1."""
-    values = torch.as_tensor(signs)
+    values = as_tensor("signs", signs)
     free = torch.nonzero((values != 1) & (values != -1)).flatten().tolist()
     if values.dim() != 1 or free:
         raise ValueError(

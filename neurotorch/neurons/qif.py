@@ -10,6 +10,7 @@ from torch import Tensor
 from neurotorch.core.vocabulary import Surrogate, spike, stop_gradient
 from neurotorch.neurons.base import NeuronModel
 from neurotorch.neurons.constant import Constant, Learned, constant, learned
+from neurotorch.neurons.options import check_below, surrogate_option
 from neurotorch.neurons.surrogate import FastSigmoid
 
 
@@ -40,7 +41,8 @@ class QIF(NeuronModel):
 
     Under a constant current ``I > 0`` it fires with the interval ``tau_mem (arctan(peak / q) - arctan(v_reset / q)) /
     q``, ``q = sqrt(I)``, in small steps; under ``I < 0`` it rests at ``-sqrt(-I)``, stable while
-    ``dt sqrt(-I) <= tau_mem``.
+    ``dt sqrt(-I) <= tau_mem``. In steps longer than ``tau_mem / |v_reset|`` it would leap from its reset over its rest
+    at 0, and fire by itself: they are refused.
 
     Parameters
     ----------
@@ -74,7 +76,8 @@ class QIF(NeuronModel):
         super().__init__()
         self.tau_mem = constant("tau_mem", tau_mem, positive=True)
         self.v_reset, self.peak = constant("v_reset", v_reset), constant("peak", peak)
-        self.surrogate = surrogate
+        check_below("v_reset", self.v_reset, "peak", self.peak)
+        self.surrogate = surrogate_option(surrogate)
 
     def coefficients(self, dt: float) -> QIFCoefficients:
         """Return the coefficients of a step of `dt` seconds."""
@@ -93,3 +96,16 @@ class QIF(NeuronModel):
         v = state.v + spiked * (c.v_reset - state.v)
         v = v + c.rate * (v * v + current)
         return spike(v - c.peak, c.surrogate), QIFState(v=v)
+
+    def largest_dt(self) -> float:
+        """Return the step at which a neuron gets from its reset to its rest at 0 at once."""
+        return float((self.tau_mem.value / self._from_reset()).min())
+
+    def project_(self, dt: float) -> None:
+        """Raise learned time constants to those for which steps of `dt` seconds are short enough."""
+        if self.tau_mem.learned:
+            self.tau_mem.clamp_(least=dt * float(self._from_reset().max()))
+
+    def _from_reset(self) -> Tensor:
+        """Return how many steps of a time constant a neuron needs from its reset to 0, at least 1."""
+        return (-self.v_reset.value).clamp(min=1)

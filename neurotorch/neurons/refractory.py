@@ -34,8 +34,8 @@ class Refractory(NamedTuple):
         z' = z                    where r' < 1/2, else 0
 
     so that the period counts in whole steps, to the nearest. One of a single step drops the input of the step after a
-    spike, and one of under half a step changes nothing. Gerstner et al. 2014, *Neuronal Dynamics*, section 1.3,
-    doi:10.1017/CBO9781107447615.
+    spike; one of under half a step would change nothing and is refused. Gerstner et al. 2014, *Neuronal Dynamics*,
+    section 1.3, doi:10.1017/CBO9781107447615.
     """
 
     period: Any
@@ -52,12 +52,25 @@ class Refractory(NamedTuple):
 
 def refractory_constant(value: float | Tensor | Learned | Constant | None) -> Constant | None:
     """Return the refractory period that a user gave in seconds, or None for none."""
-    return None if value is None else constant("refractory", value, positive=True)
+    if value is None:
+        return None
+    period = constant("refractory", value, positive=True)
+    if period.learned:
+        raise ValueError("`refractory` is learned, but a number of whole steps has no gradient: give a fixed period.")
+    return period
 
 
 def refractory_option(period: Constant | None, dt: float) -> Refractory | NotRefractory:
     """Return the option of a step of `dt` seconds."""
-    return NotRefractory() if period is None else Refractory(period() / dt)
+    if period is None:
+        return NotRefractory()
+    shortest = float(period.value.min())
+    if shortest < 0.5 * dt:
+        raise ValueError(
+            f"`refractory` is {shortest:g} s, less than half a step of `dt` = {dt:g} s, so that it would not act: "
+            f"leave it out, make it at least {0.5 * dt:g} s, or take shorter steps."
+        )
+    return Refractory(period() / dt)
 
 
 def free(period: Constant | None, zeros: Tensor) -> Any:

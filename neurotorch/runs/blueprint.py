@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neurotorch import neurons
 from neurotorch.connections import Balanced, Connection, Dale, no_self
-from neurotorch.core.checks import check_count, check_fraction, check_positive, nearest
+from neurotorch.core.checks import as_tensor, check_count, check_fraction, check_kind, check_positive, nearest, shown
 from neurotorch.core.seeds import torch_generator
 from neurotorch.data import Recording
 from neurotorch.network import Layer, Network, Observation
@@ -78,6 +78,19 @@ class Blueprint:
         check_positive("coupling", self.coupling)
         if self.electrical is not None:
             check_junctions(self.electrical)
+        self._check_wiring()
+
+    def _check_wiring(self) -> None:
+        """Raise unless types are a Dale object that is decided, and the mask one of bools."""
+        if self.dale is not None:
+            check_kind("dale", self.dale, Dale, example="Dale.fraction(100, 0.8)")
+            if self.dale.undecided:
+                raise ValueError(
+                    f"`dale` leaves {self.dale.undecided} types to be inferred, which nothing in `fit` decides: train "
+                    "the network with a Trainer and TypeHardening, or leave these neurons free with `Dale.given`."
+                )
+        if self.mask is not None and as_tensor("mask", self.mask).dtype != torch.bool:
+            raise TypeError(f"`mask` is {shown(self.mask)}, but it must hold bools, True where a connection may exist.")
 
     @property
     def steps(self) -> int:

@@ -21,13 +21,14 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
-        ordered = sorted(callbacks, key=lambda callback: callback.runs_last)
-        self._named: dict[str, Callback] = {}
-        for callback in ordered:
+        given = list(callbacks)
+        for callback in given:
             if not isinstance(callback, Callback):
                 raise TypeError(
                     f"`callbacks` holds {callback!r}, but it must hold objects of subclasses of `Callback`."
                 )
+        self._named: dict[str, Callback] = {}
+        for callback in sorted(given, key=lambda callback: callback.runs_last):
             name = type(callback).__name__
             place = sum(known.startswith(f"{name}.") for known in self._named)
             self._named[f"{name}.{place}"] = callback

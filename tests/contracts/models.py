@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neurotorch import neurons
 from neurotorch.core.trees import leaves, transform
-from neurotorch.neurons import Constant, NeuronModel, learned
+from neurotorch.neurons import Constant, Learned, NeuronModel, learned
 from tests.contracts.composed import CASES as COMPOSED
 
 Factory = Callable[..., NeuronModel]
@@ -81,6 +81,7 @@ def variants(models: list[type[NeuronModel]]) -> dict[str, Factory]:
 
 FEW = 2
 OPTIONAL = {"refractory": 0.003}
+UNLEARNED = ("refractory",)  # a number of whole steps, which models refuse to learn
 ALL = discover()
 MODELS = [model for model in ALL if not is_composed(model)]
 SIMPLE = variants(MODELS)
@@ -100,8 +101,14 @@ def scattered(factory: Factory, count: int, generator: torch.Generator, *, learn
         wide = constant.value.to(DOUBLE)[..., None].expand(*constant.value.shape, count)
         draw = torch.rand(wide.shape, generator=generator, dtype=DOUBLE)
         value = torch.where(wide == 0, 0.2 * draw, wide * (1 - 0.2 * draw))
-        values[name] = learned(value) if learn else value
+        values[name] = learned(value) if learn and name not in UNLEARNED else value
     return factory(**values)
+
+
+def shared_constant(name: str, constant: Constant) -> Tensor | Learned:
+    """Return a constant of a model in float64 as it may be handed in again: learned where it can be."""
+    value = constant.value.to(DOUBLE)
+    return value if name in UNLEARNED else learned(value)
 
 
 def lively_currents(model: NeuronModel, steps: int, batch: int, count: int, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ from neurotorch.core.trees import leaves, transform
 from neurotorch.engine import Link, Population, adjoint, reference
 from neurotorch.network.steps import NeuronStep
 from neurotorch.neurons import LeakyIntegrator, learned
-from tests.contracts.models import DOUBLE, VARIANTS, constants, lively_currents, scattered, time_step
+from tests.contracts.models import DOUBLE, VARIANTS, constants, lively_currents, scattered, shared_constant, time_step
 
 STEPS, BATCH, COUNT, READOUT = 100, 2, 5, 3
 STEPS_PER_BLOCK = 7
@@ -158,5 +158,5 @@ def test_the_engines_agree_under_forcing(factory, generator, monkeypatch):
 
 @pytest.mark.parametrize("factory", VARIANTS.values(), ids=VARIANTS.keys())
 def test_the_engines_agree_with_constants_that_neurons_share_and_nothing_recorded(factory, generator, monkeypatch):
-    shared = {name: learned(constant.value.to(DOUBLE)) for name, constant in constants(factory()).items()}
+    shared = {name: shared_constant(name, constant) for name, constant in constants(factory()).items()}
     assert_engines_agree(Circuit(factory(**shared), generator, forced=False), monkeypatch, record=False)

@@ -14,7 +14,7 @@ from neurotorch.learning.local_block import readout_is_linear
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import Calcium, FiringRate, LeakyIntegrator, Linear, NeuronModel, Relu, learned
 from neurotorch.neurons.constant import constant
-from tests.contracts.models import DOUBLE, VARIANTS, lively_currents, scattered, time_step
+from tests.contracts.models import DOUBLE, VARIANTS, lively_currents, scattered, shared_constant, time_step
 
 FRAMES, COUNT, READOUT = 24, 5, 3
 # Both sum the same terms in another order; 1e-9 of the norm is six digits above the rounding of 24 steps in float64.
@@ -74,7 +74,7 @@ def build(factory, generator, samples, *, readout=None, observation=None, shared
     """Return a lively network of the model, recurrent, with or without a readout that feeds back, and a batch."""
     if shared:
         template = factory()
-        model = factory(**{n: learned(c.value.to(DOUBLE)) for n, c in template.named_children() if hasattr(c, "value")})
+        model = factory(**{n: shared_constant(n, c) for n, c in template.named_children() if hasattr(c, "value")})
     else:
         model = scattered(factory, COUNT, generator)
     dt = time_step(model)

@@ -86,7 +86,7 @@ RUNNING = {
         r"`inputs` \(5, 2, 4\) and frames=6 must state one",
     ),
     "inputs without a batch": (lambda: single()(torch.zeros(5, 4)), r"`inputs` is \(5, 4\)"),
-    "no frames": (lambda: single()(None, frames=0), "at least one step"),
+    "no frames": (lambda: single()(None, frames=0), "`frames` is 0, but it must be at least 1"),
     "inputs of another width": (lambda: driven()(torch.zeros(5, 2, 7)), r"Inputs have 7 channels, but .* takes 3"),
     "currents of another width": (
         lambda: single()(torch.zeros(5, 2, 3)),

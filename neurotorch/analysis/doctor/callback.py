@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from neurotorch.analysis.doctor.examine import examine
+from neurotorch.analysis.doctor.look import check_batch
 from neurotorch.core.checks import check_count, check_fraction
 from neurotorch.data.windows import Batch
 from neurotorch.network.network import Network
@@ -50,6 +51,7 @@ class Doctor(Callback):
         tolerance: float = 0.05,
         prescribe: bool = True,
     ) -> None:
+        check_batch(batch)
         self.batch = batch
         self.every = check_count("every", every)
         self.frames = check_count("frames", frames)

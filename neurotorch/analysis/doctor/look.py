@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurotorch.core.checks import check_kind, shown
 from neurotorch.core.trees import leaves, transform
 from neurotorch.data.windows import Batch
 from neurotorch.network.forcing import Forcing
@@ -53,10 +54,20 @@ class Look:
     exploded: str | None = None
 
 
+def check_batch(batch: Batch | Tensor | None) -> None:
+    """Raise unless it is something that a network can be looked at with."""
+    if batch is not None and not isinstance(batch, (Batch, Tensor)):
+        raise TypeError(
+            f"`batch` is {shown(batch)}, but it must be a Batch, inputs (frame, batch, channel) as a tensor, or None."
+        )
+
+
 def examined(
     network: Network, batch: Batch | Tensor | None, *, frames: int
 ) -> tuple[Tensor | None, Forcing | None, int]:
     """Return inputs, forcing and frames of the run in which a network is looked at."""
+    check_kind("network", network, Network, example="Network({'cortex': layer}, dt=0.001)")
+    check_batch(batch)
     if not isinstance(batch, tuple):
         return batch, None, frames if batch is None else len(batch)
     target = batch.target

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.dale import Dale
+from neurotorch.core.checks import check_kind
 from neurotorch.learning.penalties.weight_penalty import WeightPenalty
 
 
@@ -44,14 +45,12 @@ class DalePenalty(WeightPenalty):
     """
 
     def __init__(self, types: Mapping[str, Dale], strength: float = 1.0, *, name: str = "dale") -> None:
+        check_kind("types", types, Mapping, example="{'cortex.recurrent': Dale.fraction(9)}")
         super().__init__(strength, list(types), name)
         if not types:
             raise ValueError('`types` is empty: give types by address, such as {"cortex.recurrent": Dale.fraction(9)}.')
         for address, dale in types.items():
-            if not isinstance(dale, Dale):
-                raise TypeError(
-                    f"`types[{address!r}]` is {dale!r}, but it must be a Dale object such as `Dale.fraction(9)`."
-                )
+            check_kind(f"types[{address!r}]", dale, Dale, example="Dale.fraction(9)")
         self.types = dict(types)
 
     def of_weight(self, address: str, connection: Connection) -> Tensor:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from neurotorch.connections.connection import Connection
-from neurotorch.core.checks import check_finite
+from neurotorch.core.checks import as_tensor, check_finite, check_kind
 from neurotorch.learning.penalties.weight_penalty import WeightPenalty
 
 
@@ -37,10 +36,11 @@ class WeightDistance(WeightPenalty):
     def __init__(
         self, reference: Mapping[str, Tensor], strength: float = 1.0, *, name: str = "weight_distance"
     ) -> None:
+        check_kind("reference", reference, Mapping, example="{'cortex.recurrent': weight}")
         super().__init__(strength, list(reference), name)
         if not reference:
             raise ValueError('`reference` is empty: give weights by address, such as {"cortex.recurrent": weight}.')
-        self.reference = {address: torch.as_tensor(each).detach().clone() for address, each in reference.items()}
+        self.reference = {address: as_tensor(f"reference[{address!r}]", w).clone() for address, w in reference.items()}
         for address, each in self.reference.items():
             check_finite(f"reference[{address!r}]", each)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from neurotorch.connections.connection import Connection
-from neurotorch.core.checks import check_positive, nearest
+from neurotorch.core.checks import check_kind, check_positive, nearest
 from neurotorch.network.network import Network, NetworkRun
 
 
@@ -32,6 +32,8 @@ class WeightPenalty(ABC):
     def __init__(self, strength: float, addresses: Sequence[str] | None, name: str) -> None:
         if isinstance(addresses, str):
             raise TypeError(f"`addresses` is the text {addresses!r}, but it must be a list: [{addresses!r}].")
+        if addresses is not None:
+            check_kind("addresses", addresses, Iterable, example="['cortex.recurrent']")
         self.strength = check_positive("strength", strength)
         self.addresses = None if addresses is None else list(addresses)
         self.name = name
