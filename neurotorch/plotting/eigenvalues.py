@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurotorch.core.checks import check_positive
+from neurotorch.core.checks import as_tensor, check_positive
 from neurotorch.plotting.style import BLACK, EXCITATORY, GREY, MODEL, axes_or_new, number
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def plot_eigenvalues(weight: ArrayLike, *, bulk_radius: float | None = None, ax:
 
 def checked_matrix(weight: ArrayLike) -> NDArray[np.float64]:
     """Return a matrix of finite numbers, or raise."""
-    matrix = np.asarray(weight, dtype=np.float64)
+    matrix = as_tensor("weight", weight).cpu().numpy().astype(np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise ValueError(f"`weight` has the shape {matrix.shape}, but it must be (post, pre) and not empty.")
     if not np.isfinite(matrix).all():

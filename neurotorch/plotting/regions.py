@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotorch.connections.regions import Regions
+from neurotorch.core.checks import check_kind
+from neurotorch.plotting.eigenvalues import checked_matrix
 from neurotorch.plotting.style import BLACK, axes_or_new
 from neurotorch.plotting.weights import plot_weights
 
@@ -44,7 +47,7 @@ def region_order(groups: Mapping[str, Sequence[int]], neurons: int) -> tuple[NDA
 
 def plot_regions(
     weight: ArrayLike,
-    groups: Mapping[str, Sequence[int]],
+    groups: Regions | Mapping[str, Sequence[int]],
     *,
     limit: float | None = None,
     label: str = "effective weight",
@@ -58,7 +61,7 @@ def plot_regions(
     weight
         ``(post, pre)``, square: columns send, rows receive.
     groups
-        Neurons of each region by name, such as ``regions.groups``; regions must not overlap.
+        The regions, or neurons by the name of each; regions must not overlap.
     limit, label
         As for `plot_weights`.
     title
@@ -71,8 +74,10 @@ def plot_regions(
     ValueError
         If the matrix is not square, or regions overlap or hold neurons that do not exist.
     """
-    matrix = np.asarray(weight, dtype=np.float64)
-    order, sizes = region_order(groups, len(matrix))
+    matrix = checked_matrix(weight)
+    named = groups.groups if isinstance(groups, Regions) else groups
+    check_kind("groups", named, Mapping, example="regions.groups")
+    order, sizes = region_order(named, len(matrix))
     if matrix.shape != (len(matrix), len(matrix)):
         raise ValueError(f"`weight` has the shape {matrix.shape}, but weights between regions are square.")
     with axes_or_new(ax, (6.4, 5.0)) as own:
