@@ -17,7 +17,6 @@ from neurotorch.core.seeds import torch_generator
 from neurotorch.data import Recording
 from neurotorch.network import Layer, Network, Observation
 from neurotorch.neurons import Calcium, Mixed, MultiTimescaleRate, NeuronModel, learned
-from neurotorch.neurons import Calcium, MixedRate, MixedSpiking, MultiTimescaleRate, NeuronModel, learned
 from neurotorch.runs.junctions import check_junctions, junctions_of
 
 LAYER = "population"

@@ -39,9 +39,7 @@ def check_same_fit(
         **blueprint.to_json(),
         "dale": None if dale is None else digest(dale.signs.cpu().numpy()) + str(dale.magnitude),
         "mask": None if mask is None else digest(np.asarray(mask)),
-        "dale": None if dale is None else _sha256(dale.signs.cpu().numpy()) + str(dale.magnitude),
-        "mask": None if mask is None else _sha256(np.asarray(mask)),
-        "junctions": None if electrical is None else _sha256(np.asarray(electrical)),
+        "junctions": None if electrical is None else digest(np.asarray(electrical)),
         **plan_json(plan),
     }
     check_same_settings(folder, settings)
