@@ -70,12 +70,15 @@ class JunctionMoments:
 def coupled_weights(
     moments: OneStepMoments,
     measured: JunctionMoments,
+    *,
     shrinkage: Shrinkage,
     alone: Array,
     curvature: Array,
-    bounds: tuple[Array, Array],
+    lower: Array,
+    upper: Array,
     junctions: NDArray[np.bool_],
-    start: tuple[Array, Array | None],
+    weight: Array,
+    conductance: Array | None,
 ) -> tuple[Array, Array, Array]:
     """Return weights ``(post, pre)``, conductances ``(neuron, neuron)``, and by how much both lower own parameters.
 
@@ -87,42 +90,47 @@ def coupled_weights(
         The penalties.
     alone, curvature
         Own parameters without connections ``(neuron, own)``, and ``P'P + T D`` ``(neuron, own, own)``.
-    bounds
-        Lower and upper ones of the weights.
+    lower, upper
+        Bounds of the weights.
     junctions
         Where a junction may exist, symmetric.
-    start
-        Weights and conductances to start from; None for zeros.
+    weight, conductance
+        To start from; None for zeros.
     """
-    lower, upper = bounds
-    frames, count = moments.frames, len(lower)
-    deviations = [math.sqrt(float(np.diag(gram).mean()) / frames) for gram in (moments.pre_gram, measured.gram)]
-    found = junctions & ~np.eye(count, dtype=bool)
-    pre_of = [np.flatnonzero(lower[post] < upper[post]) for post in range(count)]
-    others_of = [np.flatnonzero(found[post]) for post in range(count)]
-    problem = SharedProblem.empty([len(pre) + len(others) for pre, others in zip(pre_of, others_of, strict=True)])
+    count = len(lower)
+    joined = junctions & ~np.eye(count, dtype=bool)
+    entries = [(np.flatnonzero(lower[i] < upper[i]), np.flatnonzero(joined[i])) for i in range(count)]
+    problem = SharedProblem.empty([len(pre) + len(others) for pre, others in entries])
+    # Penalties are in units of the deviations of what neurons emit, and of their potentials.
+    spread = [math.sqrt(float(np.diag(gram).mean()) / moments.frames) for gram in (moments.pre_gram, measured.gram)]
+    lasso = [shrinkage.sparsity * moments.frames * each for each in spread]
     eliminated = []
-    for post, (pre, others) in enumerate(zip(pre_of, others_of, strict=True)):
-        within, across, own, target = measured.differences(post, others, pre)
-        features = np.concatenate([moments.own_pre[post][:, pre], own], axis=1)
-        ridge = np.repeat(np.square(deviations), [len(pre), len(others)]) * shrinkage.weight * frames
-        gram = np.block([[moments.pre_gram[np.ix_(pre, pre)], across], [across.T, within]]) + np.diag(ridge)
+    for post, (pre, others) in enumerate(entries):
+        gram, moment, features = _quadratic(moments, measured, post, pre, others)
+        ridge = shrinkage.weight * moments.frames * np.repeat(np.square(spread), [len(pre), len(others)])
         eliminated.append(np.linalg.solve(curvature[post], features))
-        moment = np.concatenate([moments.pre_target[pre, post], target]) - features.T @ alone[post]
-        problem.fill(post, gram - features.T @ eliminated[post], moment)
+        gram = gram + np.diag(ridge) - features.T @ eliminated[post]
+        problem.fill(post, gram, moment - features.T @ alone[post])
         for place, j in enumerate(pre):
-            lasso = shrinkage.sparsity * frames * deviations[0]
-            problem.add([(post, place)], lower[post, j], upper[post, j], lasso, start[0][post, j])
-    for i, j in zip(*np.nonzero(np.tril(found)), strict=True):
-        places = [(a, len(pre_of[a]) + int(np.searchsorted(others_of[a], b))) for a, b in ((i, j), (j, i))]
-        first = 0.0 if start[1] is None else float(start[1][i, j])
+            problem.add([(post, place)], lower[post, j], upper[post, j], lasso[0], weight[post, j])
+    for i, j in zip(*np.nonzero(np.tril(joined)), strict=True):
+        places = [(a, len(entries[a][0]) + int(np.searchsorted(entries[a][1], b))) for a, b in ((i, j), (j, i))]
         # The pair is penalised in the problems of both neurons.
-        problem.add(places, 0.0, np.inf, 2 * shrinkage.sparsity * frames * deviations[1], first)
+        problem.add(places, 0.0, np.inf, 2 * lasso[1], 0.0 if conductance is None else conductance[i, j])
     values = minimise_shared(problem)
-    weight, conductance = np.zeros((count, count)), np.zeros((count, count))
-    reaction = np.zeros(alone.shape)
-    for post, (pre, others) in enumerate(zip(pre_of, others_of, strict=True)):
-        weight[post, pre] = values[post, : len(pre)]
-        conductance[post, others] = values[post, len(pre) : len(pre) + len(others)]
-        reaction[post] = eliminated[post] @ values[post, : len(pre) + len(others)]
+    weight, conductance, reaction = np.zeros((count, count)), np.zeros((count, count)), np.zeros(alone.shape)
+    for post, (pre, others) in enumerate(entries):
+        found = values[post, : len(pre) + len(others)]
+        weight[post, pre], conductance[post, others] = found[: len(pre)], found[len(pre) :]
+        reaction[post] = eliminated[post] @ found
     return weight, conductance, reaction
+
+
+def _quadratic(
+    moments: OneStepMoments, measured: JunctionMoments, post: int, pre: NDArray[np.intp], others: NDArray[np.intp]
+) -> tuple[Array, Array, Array]:
+    """Return Gram matrix and moment of the features ``[z_pre, x_others - x_post]``, and their product with ``P``."""
+    within, across, own, target = measured.differences(post, others, pre)
+    gram = np.block([[moments.pre_gram[np.ix_(pre, pre)], across], [across.T, within]])
+    moment = np.concatenate([moments.pre_target[pre, post], target])
+    return gram, moment, np.concatenate([moments.own_pre[post][:, pre], own], axis=1)

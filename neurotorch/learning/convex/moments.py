@@ -180,9 +180,18 @@ class OneStepMoments:
                 weight, reaction = self._weights(shrinkage, alone, lower, upper, weight)
             else:
                 curvature = self.own_gram + self._penalty(shrinkage.own) + self._penalty(shrinkage.deviation)
-                bounds, start = (lower, upper), (weight, conductance)
-                found = coupled_weights(self, measured, shrinkage, alone, curvature, bounds, junctions, start)
-                weight, conductance, reaction = found
+                weight, conductance, reaction = coupled_weights(
+                    self,
+                    measured,
+                    shrinkage=shrinkage,
+                    alone=alone,
+                    curvature=curvature,
+                    lower=lower,
+                    upper=upper,
+                    junctions=junctions,
+                    weight=weight,
+                    conductance=conductance,
+                )
             yield self._solution(alone - reaction, weight, conductance)
 
     def _measured(self, junctions: NDArray[np.bool_]) -> JunctionMoments:
