@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 
 from neurotorch.analysis.ablation import Ablation, Weights, count_connections
-from neurotorch.core.checks import check_count, check_fraction, nearest
+from neurotorch.core.checks import check_count, check_fraction, check_kind, nearest, shown
 from neurotorch.core.seeds import torch_generator
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class AblationStudy:
     """
 
     def __init__(self, network: WeightedNetwork, metric: Metric, *, addresses: Sequence[str] | None = None) -> None:
+        if not callable(metric):
+            raise TypeError(f"`metric` is {shown(metric)}, but it must be a function of effective weights by address.")
         self.network = network
         self.metric = metric
         known = list(network.effective_weights())
@@ -169,6 +171,8 @@ def _checked_addresses(addresses: Sequence[str], known: Sequence[str]) -> list[s
 
 
 def _planned(ablations: Sequence[Ablation], fractions: Sequence[float], repeats: int) -> list[LesionedRow]:
+    check_kind("ablations", ablations, Sequence, example="[weakest, random]")
+    check_kind("fractions", fractions, Iterable, example="[0.0, 0.5, 1.0]")
     for ablation in ablations:
         if not isinstance(ablation, Ablation):
             raise TypeError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_positive, nearest
+from neurotorch.core.checks import check_not_negative, check_positive, nearest
 from neurotorch.learning.penalty import Penalty
 from neurotorch.network.network import Network, NetworkRun
 
@@ -60,9 +59,7 @@ class FiringRatePenalty:
         layers: Sequence[str] | None = None,
         dt: float | None = None,
     ) -> None:
-        self.target, self.strength = float(target), check_positive("strength", strength)
-        if not 0 <= self.target < math.inf:
-            raise ValueError(f"`target` is {target!r}, but a rate is finite and at least 0.")
+        self.target, self.strength = check_not_negative("target", target), check_positive("strength", strength)
         if isinstance(layers, str):
             raise TypeError(f"`layers` is {layers!r}, but it must be a list of names: [{layers!r}].")
         if layers is not None and not layers:

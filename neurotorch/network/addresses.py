@@ -38,6 +38,8 @@ def feedback_ends(address: str, sizes: Mapping[str, int], connection: Connection
 def with_overrides(weights: Mapping[str, Tensor], overrides: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
     """Return effective weights by address, some of them replaced."""
     found = dict(weights)
+    if overrides is not None:
+        check_kind("weights", overrides, Mapping, example="{'cortex.recurrent': weight}")
     for address, weight in (overrides or {}).items():
         if address not in found:
             raise ValueError(

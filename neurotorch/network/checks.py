@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
-from neurotorch.core.checks import check_kind, shown
+from neurotorch.core.checks import check_kind, nearest, shown
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Run
 from neurotorch.neurons.base import NeuronModel
@@ -65,6 +65,21 @@ def check_parts(observation: Any, feedback: Any, learned_start: Any, observed: t
             check_kind(f"feedback[{address!r}]", connection, Connection, example="Connection(2, 100)")
     if not isinstance(learned_start, bool):
         raise TypeError(f"`learned_start` is {shown(learned_start)}, but it must be True or False.")
+
+
+def check_noise(noise: Mapping[str, Tensor] | None, shapes: Mapping[str, tuple[int, int, int]]) -> None:
+    """Raise unless noise is currents by name of a layer, of its shape ``(step, batch, neuron)``."""
+    if noise is None:
+        return
+    check_kind("noise", noise, Mapping, example="noise_currents(network, 0.1, ...)")
+    for name, current in noise.items():
+        if name not in shapes:
+            raise ValueError(f"`noise` names no layer {name!r}; there are {list(shapes)}.{nearest(name, shapes)}")
+        check_kind(f"noise[{name!r}]", current, Tensor, example="torch.zeros(steps, batch, neurons)")
+        if tuple(current.shape) != shapes[name]:
+            raise ValueError(
+                f"`noise[{name!r}]` is {tuple(current.shape)}, but (step, batch, neuron) is {shapes[name]} here."
+            )
 
 
 def all_finite(tensor: Tensor) -> bool:

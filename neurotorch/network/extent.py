@@ -25,16 +25,16 @@ def extent(
     neurons
         Of the last layer.
     """
+    if forcing is not None:
+        check_kind("forcing", forcing, Forcing, example="Forcing.full(target)")
+        check_kind("forcing.strength", forcing.strength, Tensor, example="torch.ones(frames)")
+    if frames is not None:
+        check_count("frames", frames)
+    stated = {}
     for name, tensor in (("inputs", inputs), ("forcing.target", forcing.target if forcing else None)):
         if tensor is not None:
             check_kind(name, tensor, Tensor, example="torch.zeros(frames, batch, channels)")
-    if frames is not None:
-        check_count("frames", frames)
-    stated = {
-        name: tuple(tensor.shape)
-        for name, tensor in (("inputs", inputs), ("forcing.target", forcing.target if forcing else None))
-        if tensor is not None
-    }
+            stated[name] = tuple(tensor.shape)
     for name, shape in stated.items():
         if len(shape) != 3:
             raise ValueError(f"`{name}` is {shape}, but it must be (frame, batch, channel).")

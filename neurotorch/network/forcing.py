@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_finite
+from neurotorch.core.checks import check_finite, check_kind
 
 
 class Forcing(NamedTuple):
@@ -27,6 +27,7 @@ class Forcing(NamedTuple):
     @classmethod
     def full(cls, target: Tensor) -> Forcing:
         """Return teacher forcing: strength 1 at every frame."""
+        check_kind("target", target, Tensor, example="torch.zeros(frames, batch, neurons)")
         return cls(target, target.new_ones(target.shape[0]))
 
     @classmethod

@@ -112,6 +112,9 @@ class Layer(nn.Module):
         state
             Where the layer ended; differentiable, as is the start.
         """
+        check_kind("inputs", inputs, Tensor, example="torch.zeros(steps, batch, channels)")
+        if state is not None:
+            check_kind("state", state, LayerState, example="layer.initial_state(batch, like)")
         if inputs.dim() != 3:
             raise ValueError(f"Inputs are {tuple(inputs.shape)}, but a layer takes (time, batch, channel).")
         check_stable("the layer", self.neuron, check_positive("dt", dt, "s"))

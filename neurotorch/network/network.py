@@ -10,10 +10,16 @@ from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.electrical import ElectricalConnection
-from neurotorch.core.checks import check_positive
+from neurotorch.core.checks import check_positive, shown
 from neurotorch.engine import Link, Population, Run, adjoint
 from neurotorch.network.addresses import feedback_ends, with_overrides
-from neurotorch.network.checks import check_activity_finite, check_named_layers, check_parts, check_stable
+from neurotorch.network.checks import (
+    check_activity_finite,
+    check_named_layers,
+    check_noise,
+    check_parts,
+    check_stable,
+)
 from neurotorch.network.coupling import check_coupling_stable
 from neurotorch.network.delays import last_steps
 from neurotorch.network.extent import extent
@@ -167,6 +173,7 @@ class Network(nn.Module):
         state = self.initial_state(batch) if state is None else state
         held = 1 if self.observation is None else self.observation.steps_per_frame
         steps = frames * held
+        check_noise(noise, {name: (steps, batch, layer.neurons) for name, layer in self.named_layers().items()})
         activity = inputs.repeat_interleave(held, dim=0) if inputs is not None and held > 1 else inputs
         weight = with_overrides(self.effective_weights(), weights)
         entry = f"{next(iter(self.layers))}.inputs"
@@ -378,7 +385,13 @@ class Network(nn.Module):
         return Forcing(self.observation.inward(forcing.target), forcing.strength)
 
     def _check_state(self, state: NetworkState | None) -> None:
-        if state is not None and len(state) != len(self.layers):
+        if state is None:
+            return
+        if not isinstance(state, tuple) or not all(isinstance(each, LayerState) for each in state):
+            raise TypeError(
+                f"`state` is {shown(state)}, but it must be a tuple of LayerState: network.initial_state(batch)."
+            )
+        if len(state) != len(self.layers):
             raise ValueError(
                 f"The state is of {len(state)} layers, but the network has {len(self.layers)}: {list(self.layers)}."
             )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, nearest
+from neurotorch.core.checks import check_count, check_kind, nearest
 from neurotorch.network.initial import warm_up
 from neurotorch.network.network import Network, NetworkState
 from neurotorch.network.noise import NoiseLike, noise_currents
@@ -87,6 +87,9 @@ def simulate(
         raise ValueError(
             "Noise needs a `generator`, so that the simulation can be repeated: torch.Generator().manual_seed(0)."
         )
+    check_kind("network", network, Network, example="Network({'cortex': layer}, dt=0.001)")
+    if inputs is not None:
+        check_kind("inputs", inputs, Tensor, example="torch.zeros(frames, batch, channels)")
     if state is None:
         state = network.initial_state(batch if inputs is None else inputs.shape[1])
     currents = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -101,13 +101,20 @@ def check_per_neuron(owner: str, constants: Iterable[tuple[str, Any]], neurons: 
             )
 
 
-def constant(name: str, value: float | Tensor | Learned | Constant, *, positive: bool = False) -> Constant:
-    """Read what a user gave for the constant `name`.
+def constant(
+    name: str,
+    value: float | Sequence[float] | Tensor | Learned | Constant,
+    *,
+    positive: bool = False,
+    bank: bool = False,
+) -> Constant:
+    """Read what a user gave for the constant `name`: a number, one for each neuron, or in a `bank` of filters for each.
 
     Raises
     ------
     ValueError
-        If a value is NaN or infinite, or not above zero where it must be.
+        If there are values for more than neurons (or filters), one is NaN or infinite, or not above zero where it must
+        be.
     """
     if isinstance(value, Constant):
         return value
@@ -120,6 +127,8 @@ def constant(name: str, value: float | Tensor | Learned | Constant, *, positive:
         raise TypeError(f"`{name}` is {shown(given)}, but it must be a number, a tensor, or learned(...) of either.")
     if not tensor.numel():
         raise ValueError(f"`{name}` is empty, but it must be a number, or one for each neuron.")
+    if tensor.dim() > 1 + bank:
+        raise ValueError(f"`{name}` has shape {tuple(tensor.shape)}, but it must be a number, or one for each neuron.")
     if not tensor.is_floating_point():
         tensor = tensor.to(torch.get_default_dtype())
     tensor = tensor.detach()

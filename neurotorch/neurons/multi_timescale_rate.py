@@ -76,8 +76,8 @@ class MultiTimescaleRate(NeuronModel):
         transfer: Transfer = Sigmoid(),
     ) -> None:
         super().__init__()
-        self.tau = constant("tau", tau if isinstance(tau, (Learned, Constant)) else torch.as_tensor(tau), positive=True)
-        self.own = constant("own", own if isinstance(own, (Learned, Constant)) else torch.as_tensor(own))
+        self.tau = constant("tau", tau, positive=True, bank=True)
+        self.own = constant("own", own, bank=True)
         self.tau_trace = constant("tau_trace", tau_trace, positive=True)
         self.transfer = transfer_option(transfer)
         filters = self.tau.value.shape[0] if self.tau.value.dim() else 0

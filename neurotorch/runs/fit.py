@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurotorch.core.checks import check_fraction
+from neurotorch.core.checks import check_fraction, check_kind
 from neurotorch.core.storage import has_state
 from neurotorch.data import Recording
 from neurotorch.evaluation import Baseline, HeldOut, evaluate_held_out, fit_baselines
@@ -169,6 +169,7 @@ def fit(
         If the blueprint's mask leaves neurons without input and they have no gap junctions; they are named.
     """
     check_fraction("held_out", held_out)
+    check_kind("recording", recording, Recording, example="nt.read(path, axes='time,neuron', dt=0.5)")
     for name, found, expected in (("blueprint", blueprint, Blueprint), ("plan", plan, TrainingPlan)):
         if not isinstance(found, expected):
             raise TypeError(f"`{name}` is a {type(found).__name__}, but it must be a {expected.__name__}(...).")

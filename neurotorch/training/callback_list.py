@@ -21,6 +21,8 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
+        if isinstance(callbacks, Callback):
+            raise TypeError(f"`callbacks` is one {type(callbacks).__name__}, but it must be a list of them: [...].")
         given = list(callbacks)
         for callback in given:
             if not isinstance(callback, Callback):

@@ -568,7 +568,7 @@ BAD = {
     "a rate below zero": (
         lambda _: FiringRatePenalty(-1.0),
         ValueError,
-        "`target` is -1.0, but a rate is finite and at least 0",
+        "`target` is -1, but it must be a finite number of at least 0",
     ),
     "too much decay": (lambda _: Adaptive(decay=2.0), ValueError, "`decay` is 2"),
 }

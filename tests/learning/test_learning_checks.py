@@ -149,7 +149,7 @@ WRONG = {
     "one matrix": (lambda n: Random(matrices=torch.ones(6, 2)), TypeError, "maps names of layers"),
     "one penalty": (lambda n: built(RULES["BPTT"], n, penalties=FiringRatePenalty(1.0)), TypeError, "must be a list"),
     "a function": (lambda n: built(RULES["BPTT"], n, penalties=[reward]), TypeError, "an object with a text as `name`"),
-    "an infinite rate": (lambda n: FiringRatePenalty(float("inf")), ValueError, "a rate is finite"),
+    "an infinite rate": (lambda n: FiringRatePenalty(float("inf")), ValueError, "`target` is inf"),
     "layers as text": (lambda n: FiringRatePenalty(1.0, layers="first"), TypeError, r"list of names: \['first'\]"),
     "no layers": (lambda n: FiringRatePenalty(1.0, layers=[]), ValueError, "`layers` is empty"),
     "a list of rules": (

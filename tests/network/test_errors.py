@@ -1,5 +1,6 @@
 """What users may get wrong, and what the message must say."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -143,6 +144,18 @@ RUNNING = {
         r"Cannot record 'emited'.*Did you mean 'emitted'\?",
     ),
     "noise without a generator": (lambda: simulate(single(), frames=3, noise=0.1), "needs a `generator`"),
+    "noise of a misspelt layer": (
+        lambda: single().run(None, frames=3, noise={"cortxe": torch.zeros(3, 1, 4)}),
+        r"`noise` names no layer 'cortxe'.*Did you mean 'cortex'\?",
+    ),
+    "noise of another length": (
+        lambda: single().run(None, frames=3, noise={"cortex": torch.zeros(2, 1, 4)}),
+        r"`noise\['cortex'\]` is \(2, 1, 4\), but \(step, batch, neuron\) is \(3, 1, 4\)",
+    ),
+    "weight not finite": (
+        lambda: single()(None, frames=3, weights={"cortex.recurrent": torch.full((4, 4), torch.nan)}),
+        r"`weights\['cortex.recurrent'\]` holds 16 NaN",
+    ),
     "forecast of nothing": (lambda: forecast(single(), torch.zeros(3, 1, 4), 0), r"`frames` is 0"),
     "forecast with too few inputs": (
         lambda: forecast(driven(), torch.zeros(3, 1, 4), 2, inputs=torch.zeros(3, 1, 3)),
@@ -159,6 +172,25 @@ KINDS = {
         lambda: Network({"a": Connection(4, 4)}, dt=0.02),
         "'a' is a Connection, but it must be a Layer",
     ),
+    "one layer in place of a mapping": (lambda: Network(rate(), dt=0.02), "`layers` is a Layer, but it must map"),
+    "a list of layers": (lambda: Network([rate()], dt=0.02), "`layers` is a list"),
+    "an indicator in place of an observation": (
+        lambda: single(observation=Calcium(1.0)),
+        r"`observation` is Calcium.*an Observation object such as `Observation\(Calcium\(1.0\)\)`",
+    ),
+    "a class in place of an instrument": (lambda: Observation(Calcium), "the class Calcium, not an object of it"),
+    "a word for a learned start": (lambda: single(learned_start="yes"), "`learned_start` is 'yes'"),
+    "a word for a connection": (lambda: rate(recurrent="dense"), "`recurrent` is 'dense'"),
+    "a class for a model": (lambda: Layer(FiringRate, 4), "the class FiringRate, not an object of it"),
+    "a connection for gap junctions": (lambda: rate(electrical=Connection(4, 4)), "must be an ElectricalConnection"),
+    "a word for feedback": (lambda: pair(feedback={"readout -> cortex": "x"}), "is 'x', but it must be a Connection"),
+    "numpy's arrays as inputs": (lambda: driven()(np.zeros((5, 2, 3))), r"`inputs` is array.*torch.zeros"),
+    "half a frame": (lambda: single()(None, frames=2.5), "`frames` is 2.5, but it must be a whole number"),
+    "a tensor for a state": (lambda: single()(None, torch.zeros(1, 4), frames=2), r"network.initial_state\(batch\)"),
+    "a tensor for weights": (lambda: single()(None, frames=2, weights=torch.ones(4, 4)), "`weights` is tensor"),
+    "a target for forcing": (lambda: single()(None, forcing=torch.zeros(3, 1, 4)), "must be a Forcing object"),
+    "a seed for a generator": (lambda: simulate(single(), frames=3, noise=0.1, generator=3), "`generator` is 3"),
+    "a text for a network": (lambda: simulate("x", frames=3), "`network` is 'x'"),
     "a name that is no text": (lambda: Network({3: rate()}, dt=0.02), "A layer is named 3, but names are text"),
 }
 
@@ -182,7 +214,7 @@ def test_a_network_that_cannot_be_is_refused_when_it_is_built(case):
 
 
 @pytest.mark.parametrize("case", KINDS)
-def test_what_is_no_layer_is_refused(case):
+def test_what_is_of_the_wrong_kind_is_refused(case):
     build, message = KINDS[case]
     with pytest.raises(TypeError, match=message):
         build()

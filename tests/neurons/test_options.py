@@ -47,6 +47,7 @@ VALUES = {
     "a reset above the peak": (lambda: QIF(0.01, 12.0), "`v_reset` is not below `peak`"),
     "a reset of one neuron above the peak": (lambda: Izhikevich(c=torch.tensor([-65.0, 40.0])), "`c` is not below"),
     "a learned number of steps": (lambda: LIF(refractory=learned(0.002)), "`refractory` is learned"),
+    "a matrix for a time constant": (lambda: LIF(torch.ones(3, 3)), r"`tau_mem` has shape \(3, 3\)"),
     "no value": (lambda: LIF(torch.zeros(0)), "`tau_mem` is empty"),
 }
 
