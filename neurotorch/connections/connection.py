@@ -12,7 +12,7 @@ from neurotorch.connections.dale import Dale
 from neurotorch.connections.delay import Delay, checked_delay, delay_steps, distinct
 from neurotorch.connections.initialization import Balanced, Given, Initialization
 from neurotorch.connections.topology import NoInputWarning, without_input
-from neurotorch.core.checks import as_tensor, check_count, check_finite, check_generator, check_kind
+from neurotorch.core.checks import as_tensor, check_count, check_finite, check_generator, check_kind, listed
 
 
 class Connection(nn.Module):
@@ -205,11 +205,10 @@ def _warn_without_input(mask: Tensor) -> None:
     lonely = without_input(mask)
     if not lonely or len(lonely) == len(mask):
         return
-    listed = ", ".join(str(i) for i in lonely[:8]) + (f" and {len(lonely) - 8} more" if len(lonely) > 8 else "")
     warnings.warn(
         f"`mask` leaves {len(lonely)} of {len(mask)} postsynaptic neurons without input from this connection: neuron "
-        f"{listed}. Unless another connection reaches them, nothing drives them: give them connections, or leave them "
-        "out.",
+        f"{listed(lonely)}. Unless another connection reaches them, nothing drives them: give them connections, or "
+        "leave them out.",
         NoInputWarning,
         stacklevel=4,
     )

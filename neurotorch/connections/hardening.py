@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.dale import Dale
-from neurotorch.core.checks import check_kind, shown
+from neurotorch.core.checks import check_kind, listed, shown
 
 FLOOR = 1e-3
 """What is left of a weight of the wrong sign, in root mean squares of the connection: not zero, where the square map
@@ -98,9 +98,8 @@ def _leaning(connections: Sequence[Connection], undecided: Tensor) -> _Leaning:
 def _resolved(sign: Tensor, undecided: Tensor, otherwise: int | None) -> Tensor:
     level = [int(j) for j in (undecided & (sign == 0)).nonzero().flatten()]
     if level and otherwise is None:
-        more = f" and {len(level) - 8} more" if len(level) > 8 else ""
         raise ValueError(
-            f"The weights that leave {len(level)} neurons, {', '.join(map(str, level[:8]))}{more}, lean to no side: "
+            f"The weights that leave {len(level)} neurons, {listed(level)}, lean to no side: "
             "none leave them (a mask), all are zero, or their connections are not part of `module`. Give these neurons "
             f"a type as `known`, or say what they shall be, `otherwise=1` or `otherwise=-1`."
         )

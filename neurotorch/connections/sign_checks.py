@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from neurotorch.core.checks import listed
+
 
 def checked_signs(signs: Tensor | Sequence[float]) -> Tensor:
     """Return a copy of `signs` as a floating vector, or raise if they are not one sign per presynaptic neuron."""
@@ -46,12 +48,9 @@ def check_signs(weight: Tensor, signs: Tensor) -> None:
     if not wrong.any():
         return
     neurons = [int(j) for j in wrong.nonzero().flatten()]
-    named = ", ".join(
-        f"{j} ({'excitatory' if signs[j] > 0 else 'inhibitory'}, {int(wrong[j])} wrong)" for j in neurons[:8]
-    )
-    more = f" and {len(neurons) - 8} more" if len(neurons) > 8 else ""
+    named = [f"{j} ({'excitatory' if signs[j] > 0 else 'inhibitory'}, {int(wrong[j])} wrong)" for j in neurons]
     raise ValueError(
         f"`weight` breaks Dale's law at {int(wrong.sum())} entries, of the presynaptic neurons (columns) "
-        f"{named}{more}: change the signs of these columns, or build Dale with other `signs` (0 leaves a neuron "
+        f"{listed(named)}: change the signs of these columns, or build Dale with other `signs` (0 leaves a neuron "
         "free)."
     )

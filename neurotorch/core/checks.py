@@ -95,6 +95,13 @@ def as_tensor(name: str, value: Any) -> torch.Tensor:
     return tensor
 
 
+def listed(items: Iterable[object], *, at_most: int = 8) -> str:
+    """Return items as an error lists them, ``"a, b and 3 more"``."""
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - at_most} more" if len(texts) > at_most else ""
+    return ", ".join(texts[:at_most]) + more
+
+
 def shown(value: Any) -> str:
     """Return a value as an error shows it: on one line, cut where it is long."""
     text = " ".join(repr(value).split())

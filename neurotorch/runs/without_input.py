@@ -11,6 +11,7 @@ import torch
 from neurotorch.connections import NoInputWarning, without_input
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.junctions import exists
+from neurotorch.core.checks import listed
 
 
 @contextmanager
@@ -18,10 +19,9 @@ def said_once(blueprint: Blueprint, names: Sequence[str]) -> Iterator[None]:
     """Warn of the neurons without synapses or gap junctions, by the names of the recording, and not again inside."""
     lonely = [names[i] for i in _alone(blueprint, len(names))]
     if 0 < len(lonely) < len(names):
-        listed = ", ".join(lonely[:8]) + (f" and {len(lonely) - 8} more" if len(lonely) > 8 else "")
         warnings.warn(
-            f"`mask` leaves {len(lonely)} of the {len(names)} neurons without input from the others: {listed}. They "
-            "are forecast from their own past alone.",
+            f"`mask` leaves {len(lonely)} of the {len(names)} neurons without input from the others: {listed(lonely)}. "
+            "They are forecast from their own past alone.",
             NoInputWarning,
             stacklevel=4,
         )
