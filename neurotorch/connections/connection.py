@@ -122,6 +122,14 @@ class Connection(nn.Module):
             return [(steps, weight)]
         return [(lag, torch.where(steps == lag, weight, 0.0)) for lag in distinct(steps, self.mask)]
 
+    def exists(self, dt: float, *, soonest: int) -> list[Tensor | None]:
+        """Return for each of `parts` where it has synapses, ``(post, pre)`` bool; None is everywhere."""
+        steps = self._steps(dt, soonest)
+        if isinstance(steps, int):
+            return [self.mask]
+        there = [steps == lag for lag in distinct(steps, self.mask)]
+        return [each if self.mask is None else each & self.mask for each in there]
+
     def lags(self, dt: float, *, soonest: int) -> list[int]:
         """Return how many steps later activity arrives, each number that occurs, the smallest first."""
         steps = self._steps(dt, soonest)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neurotorch.core.trees import leaves
+from neurotorch.engine.pattern import Pattern
 
 Step = Callable[[Any, Any, Tensor, tuple[Tensor, ...]], tuple[Tensor, Tensor, Any]]
 """``step(coefficients, state, current, drive) -> (emitted, seen, state)``, pure and pointwise."""
@@ -66,6 +67,10 @@ class Link(NamedTuple):
 
     With `field`, what the weight carries is not what `pre` emits but a field of its state as it is before the step, the
     number among ``leaves(state)``: electrical coupling within one population, ``pre == post``.
+
+    A `pattern` says where the weight exists: elsewhere it is zero, and its gradient there is not wanted. Compiled scans
+    multiply what exists only, where that is faster, and leave the rest of the gradient zero; activity that is not
+    finite then reaches its targets only. Elsewhere the weight is dense, gradient included.
     """
 
     pre: int
@@ -74,6 +79,7 @@ class Link(NamedTuple):
     detached: bool = False
     delay: int | None = None
     field: int | None = None
+    pattern: Pattern | None = None
 
     @property
     def closes_loop(self) -> bool:
@@ -206,6 +212,8 @@ def check_circuit(populations: Sequence[Population], links: Sequence[Link]) -> N
         shape = (populations[link.post].history.shape[-1], populations[link.pre].history.shape[-1])
         if tuple(link.weight.shape) != shape:
             raise ValueError(f"A weight is {tuple(link.weight.shape)}, but (post, pre) is {shape} here.")
+        if link.pattern is not None and tuple(link.pattern.shape) != shape:
+            raise ValueError(f"A pattern is of a weight {tuple(link.pattern.shape)}, but (post, pre) is {shape} here.")
         if link.weight.dtype != dtype:
             raise TypeError(
                 f"A weight is {link.weight.dtype}, but the inputs are {dtype}: cast them to one dtype, "

@@ -12,6 +12,7 @@ from neurotorch.core.trees import leaves
 from neurotorch.engine import machine
 from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.lowering import lower, reached
+from neurotorch.engine.pattern import existing
 from neurotorch.engine.plan import Plan
 from neurotorch.engine.program import Operand, Program, Traced, Value
 
@@ -122,7 +123,13 @@ class Forward:
                     source = self._plan.sequence(self.rows[link.pre].activity, shift=shift)
                 else:
                     source = self._sequence(mine.fields[link.field], whole=self.steps + 1)
-                self._plan.add_product(source, operand, link.weight.detach().t(), self._batch, sparse=spikes)
+                weight, pattern = link.weight.detach(), existing(link.pattern, self._batch)
+                if pattern is None:
+                    self._plan.add_product(source, operand, weight.t(), self._batch, sparse=spikes)
+                else:
+                    by_source = pattern.by_pre(weight) if spikes else None
+                    stored = pattern.by_post(weight)
+                    self._plan.add_masked_product(source, operand, stored, self._batch, by_source=by_source)
         return operand
 
     def _write_step(self, population: Population, traced: Traced, rows: Rows, current: int) -> None:

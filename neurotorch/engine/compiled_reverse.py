@@ -22,6 +22,7 @@ from neurotorch.engine.circuit import Link, Population
 from neurotorch.engine.compiled_forward import Needs, Rows, incoming_drives, shows_activity
 from neurotorch.engine.differentiate import ReverseProgram, differentiate
 from neurotorch.engine.lowering import lower, reached
+from neurotorch.engine.pattern import existing
 from neurotorch.engine.plan import Plan, period
 from neurotorch.engine.program import Operand, Program, Traced, Value
 
@@ -109,7 +110,7 @@ class Reverse:
             ]
             for total in self._inputs[index]:
                 gradients += [None, None if total is None else total.t()]
-        return gradients + [None if total is None else total.t() for total in self._weights]
+        return gradients + [None if collected is None else collected() for collected in self._weights]
 
     def _room(self, index: int) -> Tensor:
         """Return room for the gradients of currents: all of them, or a ring. Those after the last step are zero."""
@@ -129,13 +130,18 @@ class Reverse:
         currents = self._currents[index]
         return self._plan.sequence(currents, shift=shift, ring=len(currents) <= self.steps)
 
-    def _collect_link(self, link: Link) -> Tensor:
+    def _collect_link(self, link: Link) -> Callable[[], Tensor]:
+        """Collect the gradient of a weight; return what hands it out ``(post, pre)`` in the end."""
         if link.field is None:
             shift = len(self._populations[link.pre].history) - link.lag
             activity = self._plan.sequence(self._rows[link.pre].activity, shift=shift)
         else:
             activity = self._plan.sequence(self._rows[link.pre].fields[link.field])
-        return self._collect(link.weight, activity, link.post)
+        if (pattern := existing(link.pattern, self._batch)) is None:
+            return self._collect(link.weight, activity, link.post).t
+        total = pattern.zeros(link.weight)
+        self._plan.add_masked_outer(activity, self._current(link.post), total, self._batch)
+        return functools.partial(pattern.dense, total)
 
     def _collect_inputs(self, index: int) -> list[Tensor | None]:
         return [
@@ -201,7 +207,10 @@ class Reverse:
         plan.load(g_z, absent if gradient is None else gradient)
         for link in outgoing:
             current = self._current(link.post, shift=link.lag)
-            plan.add_product(current, g_z, link.weight.detach(), self._batch, sparse=False)
+            if (pattern := existing(link.pattern, self._batch)) is None:
+                plan.add_product(current, g_z, link.weight.detach(), self._batch, sparse=False)
+            else:
+                plan.add_masked_product(current, g_z, pattern.by_pre(link.weight.detach()), self._batch)
         return g_z
 
     def _coupling(self, index: int) -> list[_Coupling]:

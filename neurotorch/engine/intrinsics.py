@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 HEIGHTS = (1, 2, 4, 8)
-NAMES = ("view", "tile", *(f"tile_{rows}" for rows in HEIGHTS))
+NAMES = ("view", "tile", "tile_at", *(f"tile_{rows}" for rows in HEIGHTS))
 _VECTOR = 64  # bytes; LLVM takes two or four registers where they are narrower
+_INDEX = 4  # bytes of an index
 _SPLIT = 4  # sums that a tile of one row keeps, each of every fourth number: a single one would wait for itself
 
 
@@ -19,6 +20,7 @@ def teach(module: types.ModuleType, dtype: str) -> None:
     _teach_view(module.view)
     for rows in HEIGHTS:
         _teach_tile(getattr(module, f"tile_{rows}"), rows, module.PANEL // _VECTOR, dtype)
+    _teach_tile_at(module.tile_at, module.PANEL // _VECTOR, dtype)
     if not binding.get_host_cpu_features().get("avx512f", False):
         module.__dict__["TALLEST"] = 2
 
@@ -69,10 +71,39 @@ def _teach_tile(tile: Callable[..., Any], rows: int, vectors: int, dtype: str) -
     overload(tile, inline="never")(choose)
 
 
-class _Tile:
-    """Writes the loop of a tile: ``total[row][vector] += a[row, k] * panel[k][vector]`` for every `k`."""
+def _teach_tile_at(tile: Callable[..., Any], vectors: int, dtype: str) -> None:
+    """Tell numba how to add ``a @ panel[indices]`` to a row that is held in registers while `count` runs."""
+    from numba import types
+    from numba.extending import intrinsic, overload
 
-    def __init__(self, builder: Any, rows: int, vectors: int, dtype: str) -> None:
+    @intrinsic
+    def multiply(typing, out, a, indices, panel, count):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+            out, a, indices, panel, count = arguments
+            tile = _Tile(builder, 1, vectors, dtype, base=panel)
+            tile.write(out, tile.nothing, a, tile.nothing, tile.number_size, indices, count)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 5), generate
+
+    add: Any = multiply
+
+    def choose(out, a, indices, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+        def meaning(out, a, indices, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG001
+            add(out, a, indices, panel, count)
+
+        return meaning
+
+    overload(tile, inline="never")(choose)
+
+
+class _Tile:
+    """Writes the loop of a tile: ``total[row][vector] += a[row, k] * panel[k][vector]`` for every `k`.
+
+    With `base`, where a panel begins, the rows of the panel are those of 32-bit indices in place of its own.
+    """
+
+    def __init__(self, builder: Any, rows: int, vectors: int, dtype: str, *, base: Any = None) -> None:
         from llvmlite import ir
 
         self.ir, self.builder, self.rows, self.vectors = ir, builder, rows, vectors
@@ -81,6 +112,8 @@ class _Tile:
         self.lanes = _VECTOR // self.size
         self.vector = ir.VectorType(self.number, self.lanes)
         self.whole = ir.IntType(64)
+        self.base = base
+        self.nothing, self.number_size = self._whole(0), self._whole(self.size)
 
     def write(self, out: Any, out_row: Any, a: Any, a_row: Any, a_next: Any, panel: Any, count: Any) -> None:
         """Append the code."""
@@ -121,12 +154,13 @@ class _Tile:
         sums: list[Any] = []
         place, values = at, row_of_panel
         for _ in range(split):
-            given = [self._load(values, vector) for vector in range(self.vectors)]
+            panel_row = values if self.base is None else self._indexed(values)
+            given = [self._load(panel_row, vector) for vector in range(self.vectors)]
             for row in range(self.rows):
                 factor = self._broadcast(builder.add(place, builder.mul(a_row, self._whole(row))))
                 sums += [self._multiply_add(factor, vector, totals[len(sums) + n]) for n, vector in enumerate(given)]
             place = builder.add(place, a_next)
-            values = builder.add(values, self._whole(_VECTOR * self.vectors))
+            values = builder.add(values, self._whole(_VECTOR * self.vectors if self.base is None else _INDEX))
         for phi, new in zip(phis, [builder.add(k, self._whole(1)), place, values, *sums], strict=True):
             phi.add_incoming(new, body)
         builder.branch(head)
@@ -142,6 +176,12 @@ class _Tile:
     def _pointer(self, address: Any, vector: int) -> Any:
         moved = self.builder.add(address, self._whole(_VECTOR * vector))
         return self.builder.inttoptr(moved, self.vector.as_pointer())
+
+    def _indexed(self, address: Any) -> Any:
+        """Return the address of the panel's row whose index stands at `address`."""
+        builder, kind = self.builder, self.ir.IntType(8 * _INDEX)
+        index = builder.load(builder.inttoptr(address, kind.as_pointer()), align=_INDEX)
+        return builder.add(self.base, builder.mul(builder.zext(index, self.whole), self._whole(_VECTOR * self.vectors)))
 
     def _load(self, address: Any, vector: int) -> Any:
         return self.builder.load(self._pointer(address, vector), align=self.size)

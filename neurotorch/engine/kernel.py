@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotorch.core.storage import write_atomically
-from neurotorch.engine import intrinsics, machine, products
+from neurotorch.engine import intrinsics, machine, masked_products, products
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _prepare(text: str, dtype: str) -> Path | None:
     import numba
     import numpy as np
 
-    rest = [inspect.getsource(module) for module in (products, intrinsics, sys.modules[__name__])]
+    rest = [inspect.getsource(module) for module in (products, masked_products, intrinsics, sys.modules[__name__])]
     key = "\n".join((text, *rest, dtype, numba.__version__, np.__version__))
     path = cache_folder() / f"neurotorch_machine_{dtype}_{hashlib.sha256(key.encode()).hexdigest()[:16]}.py"
     try:
@@ -99,10 +99,10 @@ def _from_text(text: str, name: str) -> types.ModuleType:
 
 
 def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[..., None]:
-    """Compile a copy of the machine, and a copy of its products with it, for one dtype.
+    """Compile a copy of the machine, and copies of its products with it, for one dtype.
 
     No `fastmath` beyond contraction: elementwise arithmetic then rounds as in torch, and non-finite values stay what
-    they are.
+    they are. The terms of `dot` may also change their order, which lets it run in vectors.
     """
     import numba
     from numba import types as kinds
@@ -110,8 +110,14 @@ def _compile(module: types.ModuleType, dtype: str, *, cache: bool) -> Callable[.
     helpers = _from_text(inspect.getsource(products), f"products_{dtype}")
     intrinsics.teach(helpers, dtype)
     _jit_helpers(helpers)
+    masked = _from_text(inspect.getsource(masked_products), f"masked_products_{dtype}")
+    for name in ("events", "not_finite", "tile_at", "view"):
+        setattr(masked, name, getattr(helpers, name))
+    _jit_helpers(masked)
     for name in ("add_outer", "add_product", "view"):
         setattr(module, name, getattr(helpers, name))
+    for name in ("add_masked_outer", "add_masked_product"):
+        setattr(module, name, getattr(masked, name))
     _jit_helpers(module)
     whole = kinds.int64
     table, indices = kinds.Array(whole, 2, "C"), kinds.Array(kinds.int32, 1, "C")
@@ -128,4 +134,5 @@ def _jit_helpers(module: types.ModuleType) -> None:
 
     for name, helper in inspect.getmembers(module, inspect.isfunction):
         if helper.__module__ == module.__name__ and name not in (*intrinsics.NAMES, "run"):
-            setattr(module, name, numba.njit(fastmath={"contract"}, error_model="numpy", nogil=True)(helper))
+            fast = {"contract", "reassoc", "nsz"} if name == "dot" else {"contract"}
+            setattr(module, name, numba.njit(fastmath=fast, error_model="numpy", nogil=True)(helper))

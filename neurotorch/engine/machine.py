@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from neurotorch.engine.masked_products import add_masked_outer, add_masked_product
 from neurotorch.engine.products import add_outer, add_product, view
 
 COPY, ADD, SUBTRACT, MULTIPLY, DIVIDE, MULTIPLY_ADD, POWER, NEGATE, ABSOLUTE = range(9)
@@ -178,9 +179,14 @@ def run(
             for k in range(unit[5], unit[6]):
                 link = links[k]
                 activity, batch = place(operands, link[0], step, 0, size), link[6]
+                out = view(place(operands, link[1], step, 0, size), batch * link[5], edge)
+                given = view(activity, batch * link[4], edge)
+                if link[8]:
+                    add_masked_product(out, given, activity, link, work, indices)
+                    continue
                 add_product(
-                    view(place(operands, link[1], step, 0, size), batch * link[5], edge),
-                    view(activity, batch * link[4], edge),
+                    out,
+                    given,
                     activity,
                     batch,
                     link[2],
@@ -208,10 +214,15 @@ def run(
             block = min(steps, step + period) - step
             for k in range(outers.shape[0]):
                 outer = outers[k]
+                activity = place(operands, outer[0], step, 0, size)
+                gradient = place(operands, outer[1], step, 0, size)
+                if outer[6]:
+                    add_masked_outer(activity, gradient, block * outer[5], outer, indices, work)
+                    continue
                 add_outer(
                     outer[2],
-                    place(operands, outer[0], step, 0, size),
-                    place(operands, outer[1], step, 0, size),
+                    activity,
+                    gradient,
                     block * outer[5],
                     outer[3],
                     outer[4],

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurotorch.engine.masked_products import GROUP, ROWS
+from neurotorch.engine.pattern import Stored
 from neurotorch.engine.products import PANEL, TALLEST
 
 CHUNK = 512
@@ -48,8 +50,9 @@ class Plan:
         self._dtype = np.float32 if like.dtype == torch.float32 else np.float64
         self._operands: list[tuple[int, int, int, int, int]] = []  # address, per step, shift, mask, per element
         self._loads: list[tuple[int, ...]] = []  # operand, address, strides of time, batch and neuron, batch, neurons
-        self._links: list[tuple[int, ...]] = []  # source, target, weight in rows, in panels, pre, post, batch, all?
-        self._outers: list[tuple[int, ...]] = []  # activity, gradient, address of total, pre, post, batch
+        self._links: list[tuple[int, ...]] = []  # source, target, weight in rows, in panels, pre, post, batch, all?,
+        # and of a sparse weight starts, others and values by target, and by source
+        self._outers: list[tuple[int, ...]] = []  # activity, gradient, total, pre, post, batch, starts, others
         self._instructions = [np.zeros((0, 5), np.int64)]  # code, out, a, b, c
         self._units: list[_Unit] = []
         self._kept: list[Tensor] = []
@@ -117,7 +120,7 @@ class Plan:
         rows = self.keep(weight.contiguous()).data_ptr() if by_rows else 0
         panels = self.keep(in_panels(weight)).data_ptr() if batch > 1 or not by_rows else 0
         self._indices = max(self._indices, pre)
-        self._links.append((source, target, rows, panels, pre, post, batch, int(not finite)))
+        self._links.append((source, target, rows, panels, pre, post, batch, int(not finite), *[0] * 6))
 
     def add_outer(self, activity: int, gradient: int, total: Tensor, batch: int) -> None:
         """At the end of every period, add ``activity^T @ gradient`` over its steps to the contiguous (pre, post)."""
@@ -125,7 +128,29 @@ class Plan:
         count, width = period(self.steps, batch) * batch, PANEL // total.element_size()
         self._indices = max(self._indices, pre * (2 + count))
         self._work = max(self._work, count * -(-post // width) * width)
-        self._outers.append((activity, gradient, total.data_ptr(), pre, post, batch))
+        self._outers.append((activity, gradient, total.data_ptr(), pre, post, batch, 0, 0))
+
+    def add_masked_product(
+        self, source: int, target: int, weight: Stored, batch: int, *, by_source: Stored | None = None
+    ) -> None:
+        """Do as `add_product` with a weight stored by target; `by_source` is the same where the source may be zero."""
+        finite = bool(torch.isfinite(weight.values.sum()))
+        stored = [0] * 6
+        for k, each in enumerate((weight, by_source)):
+            if each is not None:
+                stored[3 * k : 3 * k + 3] = (self.keep(tensor).data_ptr() for tensor in each[:3])
+        pre, post = weight.sources, len(weight.starts) - 1
+        self._work = max(self._work, (pre + GROUP) * PANEL // weight.values.element_size())
+        self._links.append((source, target, 0, 0, pre, post, batch, int(not finite), *stored))
+
+    def add_masked_outer(self, activity: int, gradient: int, total: Stored, batch: int) -> None:
+        """Do as `add_outer` for the entries of a weight stored by source (its targets are the columns of gradient)."""
+        pre, post = len(total.starts) - 1, total.sources
+        count = period(self.steps, batch) * batch
+        self._indices = max(self._indices, pre * (2 + count))
+        self._work = max(self._work, (pre + post) * max(4, min(ROWS, -(-count // 4) * 4)))
+        starts, others, values = (self.keep(tensor).data_ptr() for tensor in total[:3])
+        self._outers.append((activity, gradient, values, pre, post, batch, starts, others))
 
     def instruct(self, instructions: np.ndarray, operands: Sequence[int]) -> None:
         """Add instructions ``(instruction, 5)``: code, out, a, b, c, the latter as places in `operands`."""
@@ -147,10 +172,10 @@ class Plan:
             self._tables = [
                 _table(units, 9),
                 _table(self._loads, 7),
-                _table(self._links, 8),
+                _table(self._links, 14),
                 np.concatenate(self._instructions),
                 _table(self._operands, 5),
-                _table(self._outers, 6),
+                _table(self._outers, 8),
             ]
             edge = TALLEST * PANEL // self.like.element_size()
             sizes = ((self._indices, np.int32), (edge, self._dtype), (self._work, self._dtype))

@@ -35,8 +35,8 @@ STRIPE = 512
 
 def view(address, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201  numba compares signatures
     """Return `count` numbers at `address` as an array of the dtype of `like`; `kernel` gives its compiled meaning."""
-    kind = ctypes.c_float if like.itemsize == 4 else ctypes.c_double
-    return np.ctypeslib.as_array((kind * count).from_address(int(address)))
+    kind = np.ctypeslib.as_ctypes_type(like.dtype)
+    return np.ctypeslib.as_array((kind * int(count)).from_address(int(address)))
 
 
 def tile(rows, out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
@@ -66,6 +66,15 @@ def tile_4(out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[
 def tile_8(out, out_row, a, a_row, a_next, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
     """Add to eight rows."""
     tile(8, out, out_row, a, a_row, a_next, panel, count, like)
+
+
+def tile_at(out, a, indices, panel, count, like):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+    """Add ``a @ panel[indices]`` to the row at `out`, for `count` 32-bit indices; what the compiled tile means."""
+    width = PANEL // like.itemsize
+    total = view(out, width, like)
+    for k in range(count):
+        row = ctypes.c_int32.from_address(int(indices) + 4 * k).value
+        total += view(a + k * like.itemsize, 1, like)[0] * view(panel + row * PANEL, width, like)
 
 
 def add_tile(
@@ -216,19 +225,9 @@ def add_sparse_outer(
 ) -> bool:
     """Do as `add_outer` by rows, for activity that is mostly zero; return False and do nothing for other activity."""
     size = like.itemsize
-    most = GATHER_OUTER * count * pre
-    active, numbers, times = indices[:pre], indices[pre : 2 * pre], indices[2 * pre :]
-    numbers[:] = 0
-    all_found = 0
-    for k in range(count):
-        found = gather(view(activity + size * k * pre, pre, like), active, 0)
-        all_found += found
-        if all_found > most:
-            return False
-        for place in range(found):
-            i = int(active[place])
-            times[i * count + numbers[i]] = k
-            numbers[i] += 1
+    if not events(activity, count, pre, int(GATHER_OUTER * count * pre), indices, like):
+        return False
+    numbers, times = indices[pre : 2 * pre], indices[2 * pre :]
     for first in range(0, post, STRIPE):
         width = min(STRIPE, post - first)
         for i in range(pre):
@@ -242,6 +241,26 @@ def add_sparse_outer(
                     times[i * count : (i + 1) * count],
                     numbers[i],
                 )
+    return True
+
+
+def events(activity: int, count: int, pre: int, most: int, indices: Any, like: Any) -> bool:
+    """Write how many of the `count` rows are active for every neuron, and which; return False if over `most` are.
+
+    ``indices[pre : 2 * pre]`` are the numbers, and after those come `count` places for every neuron.
+    """
+    active, numbers, times = indices[:pre], indices[pre : 2 * pre], indices[2 * pre :]
+    numbers[:] = 0
+    all_found = 0
+    for k in range(count):
+        found = gather(view(activity + like.itemsize * k * pre, pre, like), active, 0)
+        all_found += found
+        if all_found > most:
+            return False
+        for place in range(found):
+            i = int(active[place])
+            times[i * count + numbers[i]] = k
+            numbers[i] += 1
     return True
 
 

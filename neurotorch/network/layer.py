@@ -16,6 +16,7 @@ from neurotorch.network.checks import check_stable
 from neurotorch.network.coupling import check_coupling_stable, coupled_field
 from neurotorch.network.delays import arriving, held, last_steps
 from neurotorch.network.forcing import Forcing
+from neurotorch.network.links import links_of
 from neurotorch.network.observation import Observation
 from neurotorch.network.steps import NeuronStep, ObservedStep
 from neurotorch.neurons.base import NeuronModel
@@ -122,8 +123,7 @@ class Layer(nn.Module):
         weight = None if self.inputs is None else self.inputs.weight()
         links = []
         if self.recurrent is not None:
-            parts = self.recurrent.parts(dt, self.recurrent.weight(), soonest=1)
-            links = [Link(0, 0, part, delay=lag) for lag, part in parts]
+            links = links_of(self.recurrent, self.recurrent.weight(), pre=0, post=0, dt=dt)
         if self.electrical is not None:
             check_coupling_stable("the layer", self.electrical, self.neuron, dt)
             links.append(self.coupling(0, self.electrical.weight()))

@@ -27,6 +27,7 @@ from neurotorch.network.forcing import Forcing
 from neurotorch.network.freezing import set_trainable
 from neurotorch.network.layer import Layer, LayerState
 from neurotorch.network.learned_start import LearnedStart
+from neurotorch.network.links import links_of
 from neurotorch.network.observation import Observation
 
 NetworkState = tuple[LayerState, ...]
@@ -184,7 +185,9 @@ class Network(nn.Module):
             weight[entry] = met
         states, runs = [], []
         for group in self._groups():
-            populations, links = self._circuit(group, activity, state, weight, steps, batch, forcing, noise or {})
+            populations, links = self._circuit(
+                group, activity, state, weight, steps, batch, forcing, noise or {}, frozenset(weights or ())
+            )
             if detach_recurrent:
                 links = [link._replace(detached=link.closes_loop) for link in links]
             group_runs = adjoint.scan(populations, links, record=record, recompute=recompute)
@@ -309,21 +312,22 @@ class Network(nn.Module):
         batch: int,
         forcing: Forcing | None,
         noise: Mapping[str, Tensor],
+        replaced: frozenset[str],
     ) -> tuple[list[Population], list[Link]]:
-        """Return a group of layers as the engine takes it."""
+        """Return a group of layers as the engine takes it; `replaced`: which of the weights are not the network's."""
         names = list(self.layers)
         populations, links = [], []
         for place, index in enumerate(group):
             layer, name = self._layer(index), names[index]
             weight = weights.get(f"{name}.inputs")
             if place and weight is not None:
-                links += self._links(place - 1, place, layer.inputs, weight)
+                links += self._links(place - 1, place, f"{name}.inputs", weight, replaced)
             outside = None if place else activity
             current, projections = layer.from_outside(outside, weight, steps=steps, batch=batch)
             if name in noise:
                 current = current + noise[name]
             if (recurrent := weights.get(f"{name}.recurrent")) is not None:
-                links += self._links(place, place, layer.recurrent, recurrent)
+                links += self._links(place, place, f"{name}.recurrent", recurrent, replaced)
             if (conductance := weights.get(f"{name}.electrical")) is not None:
                 links.append(layer.coupling(place, conductance))
             populations.append(
@@ -337,14 +341,13 @@ class Network(nn.Module):
             )
         for (source, target), address in zip(self._loops, self.feedback, strict=True):
             if target in group:
-                connection = self.connections()[address]
-                links += self._links(source - group.start, target - group.start, connection, weights[address])
+                ends = source - group.start, target - group.start
+                links += self._links(*ends, address, weights[address], replaced)
         return populations, links
 
-    def _links(self, pre: int, post: int, connection: Connection | None, weight: Tensor) -> list[Link]:
-        assert connection is not None
-        parts = connection.parts(self.dt, weight, soonest=int(pre >= post))
-        return [Link(pre, post, part, delay=lag) for lag, part in parts]
+    def _links(self, pre: int, post: int, address: str, weight: Tensor, replaced: frozenset[str]) -> list[Link]:
+        connection = self.connections()[address]
+        return links_of(connection, weight, pre=pre, post=post, dt=self.dt, replaced=address in replaced)
 
     def _reach(self, index: int) -> int:
         """Return how many steps later what a layer emits may still arrive somewhere."""
