@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import torch
 
 from neurotorch.connections import NoInputWarning, without_input
+from neurotorch.core.checks import listed
 from neurotorch.runs.blueprint import Blueprint
 from neurotorch.runs.junctions import exists
-from neurotorch.core.checks import listed
 
 
 @contextmanager

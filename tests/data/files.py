@@ -22,7 +22,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 def write_idx(path: Path, array: np.ndarray, *, compressed: bool = False) -> Path:
     """Write an idx file."""
     data = idx_bytes(array)
-    path.write_bytes(gzip.compress(data) if compressed else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if compressed else data)
     return path
 
 

@@ -33,8 +33,8 @@ GOOD = idx_bytes(np.arange(6, dtype=np.uint8).reshape(2, 3))
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (gzip.compress(GOOD)[:-9], r"cannot be read as gzip: it is truncated"),
-        (gzip.compress(GOOD)[:12] + b"\xff" * 20, r"cannot be read as gzip"),
+        (gzip.compress(GOOD, mtime=0)[:-9], r"cannot be read as gzip: it is truncated"),
+        (gzip.compress(GOOD, mtime=0)[:12] + b"\xff" * 20, r"cannot be read as gzip"),
         (b"", r"begins with nothing"),
         (b"PNG and more", r"begins with 50 4e 47 20"),
         (b"\0\0\x07\1" + GOOD[4:], r"begins with 00 00 07 01"),
