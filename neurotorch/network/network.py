@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
 from neurotorch.connections.electrical import ElectricalConnection
-from neurotorch.core.checks import check_positive, shown
-from neurotorch.engine import Link, Population, Run, adjoint
+from neurotorch.core.checks import check_positive
+from neurotorch.engine import Run, adjoint
 from neurotorch.network.addresses import feedback_ends, with_overrides
 from neurotorch.network.checks import (
     check_activity_finite,
@@ -20,6 +20,7 @@ from neurotorch.network.checks import (
     check_parts,
     check_stable,
 )
+from neurotorch.network.circuits import Circuits, Conditions, check_state
 from neurotorch.network.coupling import check_coupling_stable
 from neurotorch.network.delays import last_steps
 from neurotorch.network.extent import extent
@@ -27,7 +28,6 @@ from neurotorch.network.forcing import Forcing
 from neurotorch.network.freezing import set_trainable
 from neurotorch.network.layer import Layer, LayerState
 from neurotorch.network.learned_start import LearnedStart
-from neurotorch.network.links import links_of
 from neurotorch.network.observation import Observation
 
 NetworkState = tuple[LayerState, ...]
@@ -85,7 +85,8 @@ class Network(nn.Module):
         self.feedback = nn.ModuleDict(feedback or {})
         self._check_layers()
         sizes = {name: layer.neurons for name, layer in self.named_layers().items()}
-        self._loops = [feedback_ends(address, sizes, self.connections()[address]) for address in self.feedback]
+        connections = self.connections()
+        self._loops = {address: feedback_ends(address, sizes, connections[address]) for address in self.feedback}
         self.learned_start, self.start = learned_start, None
         if learned_start:
             rates = [layer.neuron.emits == "rates" for layer in self.named_layers().values()]
@@ -168,7 +169,7 @@ class Network(nn.Module):
 
         `noise` maps names of layers to currents ``(step, batch, neuron)``; with `record`, states and currents are kept.
         """
-        self._check_state(state)
+        check_state(state, list(self.layers))
         samples = None if state is None else state[0].history.shape[1]
         frames, batch = extent(inputs, forcing, frames=frames, samples=samples, neurons=self.neurons)
         state = self.initial_state(batch) if state is None else state
@@ -183,11 +184,11 @@ class Network(nn.Module):
         )
         if met is not None:
             weight[entry] = met
+        circuits = self._circuits()
+        during = Conditions(steps, batch, weight, frozenset(weights or ()), forcing, noise or {})
         states, runs = [], []
-        for group in self._groups():
-            populations, links = self._circuit(
-                group, activity, state, weight, steps, batch, forcing, noise or {}, frozenset(weights or ())
-            )
+        for group in circuits.groups():
+            populations, links = circuits.circuit(group, activity, state, during)
             if detach_recurrent:
                 links = [link._replace(detached=link.closes_loop) for link in links]
             group_runs = adjoint.scan(populations, links, record=record, recompute=recompute)
@@ -197,14 +198,7 @@ class Network(nn.Module):
                 states.append(LayerState(run.state, history, None if index else underway))
                 runs.append(run)
             activity = group_runs[-1].emitted
-        seen = runs[-1].seen
-        if self.observation is None:
-            output = seen
-        elif self.observation.is_direct():
-            output = self.observation.outward(seen)
-        else:
-            output = self.observation.frames(seen)
-        return NetworkRun(output, tuple(states), tuple(runs))
+        return NetworkRun(self._observed(runs[-1].seen), tuple(states), tuple(runs))
 
     def effective_weights(self) -> Mapping[str, Tensor]:
         """Return every effective weight ``(post, pre)`` by its address, conductances of gap junctions among them."""
@@ -235,7 +229,8 @@ class Network(nn.Module):
 
     def initial_state(self, batch: int = 1) -> NetworkState:
         """Return the state at rest, or the learned one."""
-        rest = tuple(self._initial(index, batch) for index in range(len(self.layers)))
+        circuits = self._circuits()
+        rest = tuple(self._initial(index, batch, circuits) for index in range(len(self.layers)))
         return rest if self.start is None else self.start(rest)
 
     def freeze(self, *addresses: str) -> None:
@@ -286,118 +281,25 @@ class Network(nn.Module):
                 parts[f"{name}.bias"] = layer.bias
         return {**parts, **self.connections(), **self.electrical_connections()}
 
-    def _groups(self) -> list[range]:
-        """Return runs of consecutive layers; those that share a loop run together."""
-        # within one scan, delays between layers need no care
-        entering = [layer.inputs for layer in self.named_layers().values()]
-        late = [
-            (k, k - 1) for k, inputs in enumerate(entering) if k and inputs is not None and inputs.delay is not None
-        ]
-        groups, start = [], 0
-        while start < len(self.layers):
-            stop = start + 1
-            while (reach := max((s + 1 for s, t in [*self._loops, *late] if start <= t < stop), default=stop)) > stop:
-                stop = reach
-            groups.append(range(start, stop))
-            start = stop
-        return groups
+    def _observed(self, seen: Tensor) -> Tensor:
+        """Return the output, of what the scan of the last layer shows."""
+        if self.observation is None:
+            return seen
+        return self.observation.outward(seen) if self.observation.is_direct() else self.observation.frames(seen)
 
-    def _circuit(
-        self,
-        group: range,
-        activity: Tensor | None,
-        state: NetworkState,
-        weights: Mapping[str, Tensor],
-        steps: int,
-        batch: int,
-        forcing: Forcing | None,
-        noise: Mapping[str, Tensor],
-        replaced: frozenset[str],
-    ) -> tuple[list[Population], list[Link]]:
-        """Return a group of layers as the engine takes it; `replaced`: which of the weights are not the network's."""
-        names = list(self.layers)
-        populations, links = [], []
-        for place, index in enumerate(group):
-            layer, name = self._layer(index), names[index]
-            weight = weights.get(f"{name}.inputs")
-            if place and weight is not None:
-                links += self._links(place - 1, place, f"{name}.inputs", weight, replaced)
-            outside = None if place else activity
-            current, projections = layer.from_outside(outside, weight, steps=steps, batch=batch)
-            if name in noise:
-                current = current + noise[name]
-            if (recurrent := weights.get(f"{name}.recurrent")) is not None:
-                links += self._links(place, place, f"{name}.recurrent", recurrent, replaced)
-            if (conductance := weights.get(f"{name}.electrical")) is not None:
-                links.append(layer.coupling(place, conductance))
-            populations.append(
-                layer.population(
-                    current,
-                    state[index],
-                    dt=self.dt,
-                    observation=self._observation_of(index),
-                    forcing=self._forcing_of(index, forcing),
-                )._replace(inputs=projections)
-            )
-        for (source, target), address in zip(self._loops, self.feedback, strict=True):
-            if target in group:
-                ends = source - group.start, target - group.start
-                links += self._links(*ends, address, weights[address], replaced)
-        return populations, links
-
-    def _links(self, pre: int, post: int, address: str, weight: Tensor, replaced: frozenset[str]) -> list[Link]:
-        connection = self.connections()[address]
-        return links_of(connection, weight, pre=pre, post=post, dt=self.dt, replaced=address in replaced)
-
-    def _reach(self, index: int) -> int:
-        """Return how many steps later what a layer emits may still arrive somewhere."""
-        layers = list(self.named_layers().values())
-        leaving = [(layers[index].recurrent, 1)]
-        leaving += [(layers[index + 1].inputs, 0)] if index + 1 < len(layers) else []
-        connections = self.connections()
-        leaving += [
-            (connections[address], 1)
-            for (source, _), address in zip(self._loops, self.feedback, strict=True)
-            if source == index
-        ]
-        return max([1, *(c.lags(self.dt, soonest=soonest)[-1] for c, soonest in leaving if c is not None)])
+    def _circuits(self) -> Circuits:
+        return Circuits(self.named_layers(), self.connections(), self._loops, self.observation, self.dt)
 
     def _layer(self, index: int) -> Layer:
         layer = list(self.layers.values())[index]
         assert isinstance(layer, Layer)
         return layer
 
-    def _initial(self, index: int, batch: int) -> LayerState:
+    def _initial(self, index: int, batch: int, circuits: Circuits) -> LayerState:
         layer = self._layer(index)
-        state = layer.initial_state(batch, layer.like().new_empty(0, layer.neurons), self._observation_of(index))
-        state = layer.with_past(state, self._reach(index), dt=self.dt)
+        state = layer.initial_state(batch, layer.like().new_empty(0, layer.neurons), circuits.observation_of(index))
+        state = layer.with_past(state, circuits.reach(index), dt=self.dt)
         return state._replace(underway=None) if index else state
-
-    def _observation_of(self, index: int) -> Observation | None:
-        """Return the observation that must run within the scan of a layer: a direct one is applied around it."""
-        if index < len(self.layers) - 1 or self.observation is None or self.observation.is_direct():
-            return None
-        return self.observation
-
-    def _forcing_of(self, index: int, forcing: Forcing | None) -> Forcing | None:
-        """Return the forcing of a layer, in the unit of what its scan shows."""
-        if index < len(self.layers) - 1 or forcing is None:
-            return None
-        if self.observation is None or not self.observation.is_direct():
-            return forcing
-        return Forcing(self.observation.inward(forcing.target), forcing.strength)
-
-    def _check_state(self, state: NetworkState | None) -> None:
-        if state is None:
-            return
-        if not isinstance(state, tuple) or not all(isinstance(each, LayerState) for each in state):
-            raise TypeError(
-                f"`state` is {shown(state)}, but it must be a tuple of LayerState: network.initial_state(batch)."
-            )
-        if len(state) != len(self.layers):
-            raise ValueError(
-                f"The state is of {len(state)} layers, but the network has {len(self.layers)}: {list(self.layers)}."
-            )
 
     def _check_layers(self) -> None:
         before: str | None = None
