@@ -107,11 +107,14 @@ class Pattern:
     def pays(self, batch: int) -> bool:
         """Return whether products of `batch` samples are faster with what exists only.
 
-        Whole training steps over those with the dense weight (`benchmarks/sparse_training.py`, LIF / firing rate), at
-        1 %, 5 % and 10 % of the entries: one sample, 512 neurons 0.76 / 0.60, 0.92 / 0.83 and 1.04 / 1.02, 1024 neurons
-        0.67 / 0.58 at 5 % and 0.86 / 0.79 at 10 %; four samples, 512 neurons 0.94 / 0.84, 1.06 / 0.99 and 1.22 / 1.11,
-        1024 neurons 0.86 / 0.82 at 5 % and 1.01 / 1.12 at 10 %; 32 samples, 256 neurons 0.91 / 0.78, 0.95 / 0.86 and
-        0.93 / 0.85, more neurons less. 20 % of 2048 neurons gain little: 0.86 / 0.89 and, of 32 samples, 0.86 / 0.77.
+        Whole training steps over those with the dense weight (`benchmarks/sparse_training.py`; LIF / firing rate; 5 %
+        and 10 % of the entries)::
+
+            one sample     512: 0.96 / 0.82, 1.00 / 1.08   1024: 0.68 / 0.58, 0.88 / 0.82
+            four samples   512: 1.09 / 1.02, 1.11 / 1.11   1024: 0.86 / 0.87, 1.12 / 1.05
+            32 samples     512: 0.79 / 0.64, 0.93 / 0.77   1024: 0.62 / 0.48, 0.73 / 0.60
+
+        Of 2048 neurons all gain up to 10 %; at 20 % little: 0.77 to 0.89.
         """
         size = self.shape.numel()
         per_neuron = PER_NEURON if batch == 1 else PER_NEURON_FEW
