@@ -44,6 +44,15 @@ def test_a_fit_killed_twice_ends_like_one_that_was_not_bit_for_bit(recording, wh
     assert not (folder / "checkpoints").exists()
 
 
+@pytest.fixture
+def takes_ctrl_c():
+    """Python's own handler of Ctrl-C, which a process that was begun in the background of a shell has not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("takes_ctrl_c")
 def test_ctrl_c_and_a_full_disk_lose_nothing(recording, whole, tmp_path, capsys, monkeypatch):
     folder, command = tmp_path / "run", fit(recording, tmp_path / "run")
 

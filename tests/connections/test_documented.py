@@ -35,6 +35,7 @@ def known() -> dict[str, Any]:
         "torch": torch,
         "recording": Recording(np.random.default_rng(0).random((60, 4)), 0.5, neurons=tuple(reversed(NAMES))),
         "table": np.array([[0, 4, 2, 1], [3, 0, 1, 0], [1, 5, 0, 2], [2, 0, 1, 0]]),
+        "gap_table": np.array([[0, 1, 0, 0], [1, 0, 2, 0], [0, 2, 0, 0], [0, 0, 0, 0]]),
         "names": NAMES,
         "transmitters": ["acetylcholine", "glutamate", "GABA", "dopamine"],
         "network": network,
