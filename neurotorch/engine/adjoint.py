@@ -28,7 +28,8 @@ from neurotorch.core.trees import leaves, rebuild, transform
 from neurotorch.engine import compiled_scan, forward
 from neurotorch.engine.asked import Wanted, split_received, split_wanted
 from neurotorch.engine.choice import Compiled, choose
-from neurotorch.engine.circuit import Link, Population, Run, check_circuit, project
+from neurotorch.engine.circuit import Link, Population, Run, project
+from neurotorch.engine.circuit_checks import check_circuit
 from neurotorch.engine.reverse import Reverse
 
 BLOCK_ELEMENTS = 1 << 18

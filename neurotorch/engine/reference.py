@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from neurotorch.core.trees import leaves, rebuild
-from neurotorch.engine.circuit import Link, Population, Run, check_circuit, drive_at, project, summed_current
+from neurotorch.engine.circuit import Link, Population, Run, drive_at, project, summed_current
+from neurotorch.engine.circuit_checks import check_circuit
 
 
 def scan(
