@@ -118,7 +118,7 @@ def draw(rows: list[Row], path: Path) -> None:
         for ax in axes[1][len(single) :]:
             ax.set_visible(False)
         for row in axes:
-            row[0].set_ylabel("R² less that without connections")
+            row[0].set_ylabel("R² minus that without connections")
         for group, color in (("fish 1-8", "#7F7F7F"), ("fish 9-16", "#0072B2")):
             axes[0, 0].plot([], [], "o-", color=color, label=group)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
