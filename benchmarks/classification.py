@@ -32,13 +32,14 @@ PEERS = ("norse", "snntorch")
 def main() -> None:
     """Run the rows that are asked for."""
     args = arguments()
-    results = []
+    results: list[dict[str, Any]] = []
+    done: dict[str, dict[str, Any]] = {}  # several rows train the same network on the same parts
     for name in args.row or ROWS:
         row = ROWS[name]
         ways = [*row.ways, *(["svm"] if row.divided != "parts" else []), *(PEERS if args.peers and row.peers else [])]
         parts = range(min(row.parts(), args.parts or row.parts()))
         runs = [
-            {"way": way, "seed": seed, "part": part, **trained(name, way, seed, part, args.epochs)}
+            {"way": way, "seed": seed, "part": part, **trained(name, way, seed, part, args.epochs, done)}
             for seed in range(args.seeds)
             for part in parts
             for way in ways
@@ -64,14 +65,20 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def trained(row: str, way: str, seed: int, part: int, epochs: int | None) -> dict[str, Any]:
-    """Return what one training found; one that fails is kept as an error."""
+def trained(
+    row: str, way: str, seed: int, part: int, epochs: int | None, done: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what one training found, from `done` if it was done already; one that fails is kept as an error."""
+    key = repr((ROWS[row].trains(way, epochs=epochs), way if way in (*PEERS, "svm") else "ours", seed, part))
+    if key in done:
+        return done[key]
     asked = {"row": row, "way": way, "seed": seed, "part": part, "epochs": epochs, "peer": way in PEERS}
     try:
         found: dict[str, Any] = run("classifiers.worker", json.dumps(asked))
     except RuntimeError as error:
         found = {"error": str(error)[-2000:]}
     print(f"{row} {way} seed {seed} part {part}: {found.get('accuracy', 'failed')}", file=sys.stderr, flush=True)
+    done[key] = found
     return found
 
 

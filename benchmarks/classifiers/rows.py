@@ -62,6 +62,10 @@ class Row:
             plan = replace(plan, epochs=epochs)
         return replace(self.blueprint, **changes), plan
 
+    def trains(self, way: str, *, epochs: int | None = None) -> tuple[Any, ...]:
+        """Return all that a training of a way depends on but for its seed and part."""
+        return self.data, self.divided, self.presentation, self.of(way, epochs=epochs)
+
     def _speakers(self) -> set[int]:
         if self.divided != "speakers":
             return set()

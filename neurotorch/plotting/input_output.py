@@ -24,6 +24,7 @@ def plot_input_output(
     classes: Sequence[str] | None = None,
     label: int | None = None,
     signs: ArrayLike | None = None,
+    picture: ArrayLike | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> tuple[Axes, ...]:
     """Plot input spikes, the spikes of the network below them and, below these, its readout of each class.
@@ -45,6 +46,8 @@ def plot_input_output(
         The class of the sample: its readout is blue, and the largest other one vermillion.
     signs
         Types of the neurons of `outputs`, as `plot_raster` takes them.
+    picture
+        The image ``(row, column)`` that `inputs` are an encoding of: drawn in their place, in grey levels.
     axes
         Two, or three with `readout`; a new figure unless given.
 
@@ -56,8 +59,11 @@ def plot_input_output(
     panels = 2 if readout is None else 3
     heights = (1.2, 1.0, 0.8)[:panels]
     end = max(events_of(each, dt=dt, rows=None)[3] for each in (inputs, outputs))
-    with several_or_new(axes, (panels, 1), size=(6.2, 1.9 * panels), heights=heights, share_x=True) as own:
-        if _is_current(inputs):
+    size = (6.2, 1.9 * panels)
+    with several_or_new(axes, (panels, 1), size=size, heights=heights, share_x=picture is None) as own:
+        if picture is not None:
+            _plot_picture(own[0], np.asarray(picture))
+        elif _is_current(inputs):
             _plot_current(own[0], np.asarray(inputs), dt)
         else:
             plot_raster(inputs, dt=dt, duration=end, quantity="input channel", ax=own[0])
@@ -73,6 +79,13 @@ def plot_input_output(
 
 def _is_current(inputs: Any) -> bool:
     return not isinstance(inputs, tuple) and bool((np.asarray(inputs) != np.round(inputs)).any())
+
+
+def _plot_picture(ax: Axes, picture: np.ndarray) -> None:
+    if picture.ndim != 2:
+        raise ValueError(f"`picture` has the shape {picture.shape}, but it must be (row, column).")
+    ax.imshow(picture, cmap="Greys", interpolation="nearest")
+    ax.set_axis_off()
 
 
 def _plot_current(ax: Axes, current: np.ndarray, dt: float) -> None:

@@ -104,6 +104,16 @@ def test_a_current_is_drawn_in_shades(random, shift):
     assert upper.get_xlim() == (0, 1)
 
 
+def test_an_image_is_drawn_in_place_of_its_encoding(random):
+    picture = random.integers(0, 256, (5, 3))
+    upper, middle, lower = plot_input_output(
+        random.random((10, 15)), DENSE, dt=0.1, readout=fake.readout(random), picture=picture
+    )
+    (image,) = upper.images
+    np.testing.assert_array_equal(image.get_array(), picture)
+    assert middle.get_xlim() == lower.get_xlim() == (0, 1)  # the picture has no time
+
+
 def test_without_a_readout_there_are_two(random):
     axes = plot_input_output(fake.spikes(random, rows=90), fake.spikes(random), dt=0.01)
     assert [ax.get_ylabel() for ax in axes] == ["input channel", "neuron"]
@@ -115,6 +125,7 @@ def test_without_a_readout_there_are_two(random):
         ({"readout": np.zeros(5)}, r"`readout` has the shape \(5,\)"),
         ({"readout": np.zeros((5, 2)), "classes": ("a",)}, "2 classes, but `classes` names 1"),
         ({"readout": np.zeros((5, 2)), "label": 2}, r"`label` is 2, but classes are 0..1"),
+        ({"picture": np.zeros(6)}, r"`picture` has the shape \(6,\)"),
     ],
 )
 def test_a_readout_that_does_not_fit_is_refused(changed, told):

@@ -39,6 +39,7 @@ def sample_figure(result: Classification, index: int = 0) -> Figure:
     length = None if samples.lengths is None else int(samples.lengths[index])
     hidden = [name for name in result.network.layers if name != READOUT][-1]
     layers = dict(zip(result.network.layers, run.runs, strict=True))
+    picture = samples.presentation.picture(samples.values[index])
     assert batch.inputs is not None
     axes = plot_input_output(
         batch.inputs[:length, 0].numpy(),
@@ -47,5 +48,6 @@ def sample_figure(result: Classification, index: int = 0) -> Figure:
         readout=run.output[:length, 0].numpy(),
         classes=samples.classes,
         label=int(samples.labels[index]),
+        picture=None if picture is None else picture.numpy(),
     )
     return axes[0].figure  # type: ignore[return-value]

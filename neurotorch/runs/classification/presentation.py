@@ -52,6 +52,11 @@ class Presentation(ABC):
     def features(self, samples: LabelledSamples) -> Tensor:
         """Return what a linear classifier gets of each sample, ``(sample, feature)``."""
 
+    def picture(self, value: Tensor) -> Tensor | None:
+        """Return the picture ``(row, column)`` that the values of one sample are; None if they are none."""
+        del value
+        return None
+
     @abstractmethod
     def read(self, file: PathLike, *, classes: Sequence[str], labels: PathLike | None = None) -> Any:
         """Return the data set in another file of the same layout."""
@@ -84,7 +89,7 @@ class ImagePresentation(Presentation):
 
     def samples(self, data: Images) -> LabelledSamples:
         """Return images as samples; their pixels stay bytes."""
-        return LabelledSamples(data.pixels.flatten(1), data.labels, data.classes, self)
+        return LabelledSamples(data.pixels, data.labels, data.classes, self)
 
     def present(self, values: Tensor, *, generator: torch.Generator, training: bool) -> Tensor:
         """Return the inputs; a constant current takes the memory of one step."""
@@ -93,7 +98,11 @@ class ImagePresentation(Presentation):
 
     def features(self, samples: LabelledSamples) -> Tensor:
         """Return the pixels."""
-        return samples.values.to(torch.float32) / 255
+        return samples.values.flatten(1).to(torch.float32) / 255
+
+    def picture(self, value: Tensor) -> Tensor:
+        """Return the pixels of one image as they are."""
+        return value
 
     def read(self, file: PathLike, *, classes: Sequence[str], labels: PathLike | None = None) -> Images:
         """Return the images of an idx file; unless given, `labels` are in the file named as MNIST names it.
