@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 HELP = "train a spiking classifier on a data set"
 DATA = ("mnist", "fashion-mnist", "heidelberg", "spoken-digits")
-PRESENTATION = ("steps", "dt", "pool")
+PRESENTATION = ("steps", "dt", "pool", "root", "stretched")
+ONLY_SPIKES, ONLY_IMAGES = ("pool", "root", "stretched"), ("encoding",)
 NETWORK = ("tau_mem", "tau_syn", "tau_readout", "spread", "slope", "excitatory", "recurrent", "learned_constants")
 PLAN = ("epochs", "batch_size", "learning_rate", "weight_decay", "smoothing", "keep", "validation", "firing_rate")
 
@@ -56,6 +57,10 @@ def _add_presentation(parser: Parser) -> None:
     group.add_argument("--steps", type=int, metavar="N", help="steps of the network for a sample")
     group.add_argument("--dt", type=float, metavar="S", help="duration of a step, in seconds")
     group.add_argument("--pool", type=int, metavar="N", help="neighbouring channels of spikes counted together")
+    group.add_argument("--root", action=argparse.BooleanOptionalAction, help="show the roots of spike counts")
+    group.add_argument(
+        "--stretched", action=argparse.BooleanOptionalAction, help="stretch every spike train to fill all steps"
+    )
     group.add_argument("--encoding", metavar="NAME", help="what makes activity of images, such as direct-current")
 
 
@@ -155,7 +160,7 @@ def _presented(presentation: Presentation, args: argparse.Namespace) -> Presenta
     from neurotorch.runs.classification.presentation import encoding_named
 
     images = isinstance(presentation, ImagePresentation)
-    if unknown := [name for name in (("pool",) if images else ("encoding",)) if getattr(args, name) is not None]:
+    if unknown := [name for name in (ONLY_SPIKES if images else ONLY_IMAGES) if getattr(args, name) is not None]:
         raise UsageError(f"--{unknown[0]} does nothing for {args.data}: leave it out")
     given = {name: value for name in PRESENTATION if (value := getattr(args, name)) is not None}
     if isinstance(presentation, SpikePresentation):

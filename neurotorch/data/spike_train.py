@@ -108,6 +108,12 @@ def bin_spikes(
     return np.bincount(places, minlength=steps * width).reshape(steps, width)
 
 
+def own_bin(times: np.ndarray, steps: int) -> float:
+    """Return the width of bins of which `steps` reach just beyond the last spike; 1 where there is none."""
+    last = float(times.max(initial=0))
+    return last * (1 + 1e-9) / steps if last > 0 else 1.0  # the last spike belongs to the last bin
+
+
 def as_counts(counts: np.ndarray, dtype: torch.dtype, *, binary: bool) -> Tensor:
     """Return counts as a tensor of `dtype`, or 0 and 1 if `binary`.
 

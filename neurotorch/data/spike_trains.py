@@ -15,7 +15,7 @@ from torch import Tensor
 from neurotorch.core.checks import check_count
 from neurotorch.data.labels import Part, checked_indices, checked_labels, file_name
 from neurotorch.data.spike_files import SpikeRows, read_lists
-from neurotorch.data.spike_train import Beyond, SpikeTrain, as_counts, bin_spikes, check_bins
+from neurotorch.data.spike_train import Beyond, SpikeTrain, as_counts, bin_spikes, check_bins, own_bin
 
 
 class SpikeTrains:
@@ -143,7 +143,7 @@ class SpikeTrains:
     def bin(
         self,
         *,
-        dt: float,
+        dt: float | None,
         steps: int,
         pool: int = 1,
         binary: bool = False,
@@ -155,7 +155,8 @@ class SpikeTrains:
         Parameters
         ----------
         dt
-            Seconds of a bin; a spike at ``t`` falls into bin ``floor(t / dt)``.
+            Seconds of a bin; a spike at ``t`` falls into bin ``floor(t / dt)``. None: the bins are equal parts of each
+            sample's own length, from 0 to its last spike, which takes the tempo out.
         steps
             Number of bins.
         pool
@@ -172,13 +173,13 @@ class SpikeTrains:
         ValueError
             If a sample holds a spike that it may not hold, a spike beyond the window, or a count does not fit `dtype`.
         """
-        check_bins(dt, steps, self.channels, pool)
+        check_bins(1.0 if dt is None else dt, steps, self.channels, pool)
         result = torch.zeros(len(self), steps, self.channels // pool, dtype=dtype)
         for place, times, units in self._rows.read(range(len(self)), channels=self.channels):
             counts = bin_spikes(
                 times,
                 units,
-                dt=dt,
+                dt=own_bin(times, steps) if dt is None else dt,
                 steps=steps,
                 channels=self.channels,
                 pool=pool,

@@ -99,6 +99,17 @@ def test_spikes_beyond_the_window_are_an_error_or_dropped(trains):
     np.testing.assert_array_equal(dropped, trains.bin(dt=0.25, steps=4)[:, :3])
 
 
+def test_bins_may_be_equal_parts_of_the_own_length_of_a_sample(tmp_path):
+    fast = np.array([0.0, 0.12, 0.34, 0.35, 0.5])
+    units = [0, 1, 2, 3, 4]
+    lists = [fast.tolist(), (4 * fast).tolist(), []]
+    trains = read_spike_trains(write_spikes(tmp_path / "x.h5", lists, [units, units, []], [0, 0, 1]), channels=5)
+    counts = trains.bin(dt=None, steps=5)
+    expected = np.zeros((5, 5))
+    expected[[0, 1, 3, 3, 4], units] = 1  # fifths of 0.5 s; the last spike is in the last of them
+    np.testing.assert_array_equal(counts, [expected, expected, np.zeros((5, 5))])
+
+
 def test_bins_that_do_not_fit_are_refused(trains):
     with pytest.raises(ValueError, match=r"`pool` is 4, but it must divide the 6 channels: one of 1, 2, 3, 6"):
         trains.bin(dt=0.25, steps=4, pool=4)

@@ -174,6 +174,11 @@ def test_spike_trains_are_counted_and_end_with_their_last_spike(tmp_path):
     features = presentation.features(samples).reshape(3, 20, 2)
     assert features[1].sum() == 0
     assert isinstance(samples, LabelledSamples)
+    stretched = dataclasses.replace(presentation, stretched=True).samples(data)
+    assert stretched.lengths.tolist() == [4, 1, 4]  # a silent sample has no length
+    rooted = SpikePresentation(root=True).present(9 * samples.values, generator=torch.Generator(), training=False)
+    np.testing.assert_array_equal(rooted.numpy(), 3 * expected)
+    assert stretched.values[0].nonzero().tolist() == [[0, 0], [3, 0], [3, 1]]
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,13 @@ class SpikePresentation(Presentation):
         Neighbouring channels that are counted together.
     binary
         Whether a bin holds 0 or 1 instead of a count.
+    root
+        Whether the network gets the square roots of the counts, whose variance grows less with the count.
     own_length
         Whether the readout counts only up to the last spike of a sample.
+    stretched
+        Whether every sample lasts all steps: its bins are equal parts of its own length, which takes the tempo of a
+        voice out. A step of the network stays `dt`.
     shift
         In training every sample is moved by a random number of pooled channels, at most so many, up or down.
     """
@@ -143,7 +148,9 @@ class SpikePresentation(Presentation):
     dt: float = 0.01
     pool: int = 10
     binary: bool = False
+    root: bool = False
     own_length: bool = True
+    stretched: bool = False
     shift: int = 0
 
     def __post_init__(self) -> None:
@@ -157,16 +164,18 @@ class SpikePresentation(Presentation):
         return self.steps
 
     def samples(self, data: SpikeTrains) -> LabelledSamples:
-        """Return spike trains as samples: their counts, as bytes."""
-        counts = data.bin(dt=self.dt, steps=self.steps, pool=self.pool, binary=self.binary, beyond="drop")
+        """Return spike trains as samples: their counts, as bytes; in stretched samples they may not fit into bytes."""
+        dt, dtype = (None, torch.int16) if self.stretched else (self.dt, torch.uint8)
+        counts = data.bin(dt=dt, steps=self.steps, pool=self.pool, binary=self.binary, beyond="drop", dtype=dtype)
         return LabelledSamples(counts, data.labels, data.classes, self, _ends(counts) if self.own_length else None)
 
     def present(self, values: Tensor, *, generator: torch.Generator, training: bool) -> Tensor:
-        """Return the counts, time first; in training on shifted channels."""
+        """Return the counts or their roots, time first; in training on shifted channels."""
         if training and self.shift:
             offsets = torch.randint(-self.shift, self.shift + 1, (len(values),), generator=generator)
             values = _shifted(values, offsets)
-        return values.transpose(0, 1).to(torch.float32).contiguous()
+        inputs = values.transpose(0, 1).to(torch.float32).contiguous()
+        return inputs.sqrt() if self.root else inputs
 
     def features(self, samples: LabelledSamples) -> Tensor:
         """Return the mean count in each part of the sample's own length, ``(sample, part * channel)``."""
