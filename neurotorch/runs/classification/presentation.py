@@ -139,7 +139,7 @@ class SpikePresentation(Presentation):
         Whether the readout counts only up to the last spike of a sample.
     stretched
         Whether every sample lasts all steps: its bins are equal parts of its own length, which takes the tempo of a
-        voice out. A step of the network stays `dt`.
+        voice out, and hold spikes per `dt`. A step of the network stays `dt`.
     shift
         In training every sample is moved by a random number of pooled channels, at most so many, up or down.
     """
@@ -164,9 +164,15 @@ class SpikePresentation(Presentation):
         return self.steps
 
     def samples(self, data: SpikeTrains) -> LabelledSamples:
-        """Return spike trains as samples: their counts, as bytes; in stretched samples they may not fit into bytes."""
-        dt, dtype = (None, torch.int16) if self.stretched else (self.dt, torch.uint8)
-        counts = data.bin(dt=dt, steps=self.steps, pool=self.pool, binary=self.binary, beyond="drop", dtype=dtype)
+        """Return spike trains as samples: their counts, as bytes; those of stretched samples are no whole numbers."""
+        how: dict[str, Any] = {"steps": self.steps, "pool": self.pool, "binary": self.binary}
+        if self.stretched:
+            counts = data.bin(dt=None, dtype=torch.float32, **how)
+            if not self.binary:
+                seconds = data.durations.clamp(min=self.dt)  # a shorter one is silent, or as good as that
+                counts *= (self.dt * self.steps / seconds).view(-1, 1, 1)
+        else:
+            counts = data.bin(dt=self.dt, beyond="drop", **how)
         return LabelledSamples(counts, data.labels, data.classes, self, _ends(counts) if self.own_length else None)
 
     def present(self, values: Tensor, *, generator: torch.Generator, training: bool) -> Tensor:
