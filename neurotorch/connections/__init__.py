@@ -5,7 +5,7 @@ from neurotorch.connections.connectome import Connectome
 from neurotorch.connections.dale import Dale
 from neurotorch.connections.delay import conduction_delays
 from neurotorch.connections.distance import distance_dependent
-from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal, ZeroInflated
+from neurotorch.connections.distribution import Distribution, Gamma, HalfNormal, LogNormal
 from neurotorch.connections.electrical import ElectricalConnection
 from neurotorch.connections.hardening import harden_types, undecided_types
 from neurotorch.connections.inferred_types import Inference, InferredTypes, UndecidedTypesWarning
@@ -45,7 +45,6 @@ __all__ = [
     "SpectrumReport",
     "Square",
     "UndecidedTypesWarning",
-    "ZeroInflated",
     "conduction_delays",
     "distance_dependent",
     "harden_types",

@@ -1,4 +1,4 @@
-"""Distributions of magnitudes to start from: not negative, of mean 1."""
+"""Distributions of magnitudes to start from: positive, of mean 1."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, check_generator, check_kind, check_positive
+from neurotorch.core.checks import check_count, check_generator, check_positive
 
 
 class Distribution(ABC):
-    """A distribution of numbers of mean 1, none of them negative."""
+    """A distribution of positive numbers of mean 1."""
 
     @property
     @abstractmethod
@@ -22,7 +22,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def sample(self, post: int, pre: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Return ``(post, pre)`` independent numbers of mean 1, none negative, float64 on the CPU."""
+        """Return ``(post, pre)`` independent positive numbers of mean 1, float64 on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -98,46 +98,6 @@ class HalfNormal(Distribution):
     def sample(self, post: int, pre: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Return ``(post, pre)`` samples."""
         return math.sqrt(math.pi / 2) * standard_normal(post, pre, generator=generator).abs()
-
-
-_HALF_NORMAL = HalfNormal()
-
-
-@dataclass(frozen=True)
-class ZeroInflated(Distribution):
-    """Zero but for a random fraction, whose magnitudes have another distribution: ``b m / density``, ``b`` 0 or 1.
-
-    Under Dale's law all outgoing weights of a neuron have one sign, so that what it sends has a mean that all targets
-    share. Of the variance of a current the share ``1 / E[m^2]`` is such a common part: 0.67 for `Gamma()`, and
-    `density` times that here. With few weights at the start targets differ, as they do without the law. Zeros are
-    weights like others: with the magnitudes `Projected` they grow in training; `Square` and `Absolute` have no
-    derivative there.
-
-    Parameters
-    ----------
-    density : float
-        Fraction that is not zero: above 0, at most 1.
-    distribution : Distribution
-        Of what is not zero; `HalfNormal()` unless said otherwise.
-    """
-
-    density: float = 0.2
-    distribution: Distribution = _HALF_NORMAL
-
-    def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
-            raise ValueError(f"`density` is {self.density!r}, but it must be above 0 and at most 1.")
-        check_kind("distribution", self.distribution, Distribution, example="HalfNormal()")
-
-    @property
-    def mean_square(self) -> float:
-        """That of the distribution, over the density."""
-        return self.distribution.mean_square / self.density
-
-    def sample(self, post: int, pre: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Return ``(post, pre)`` samples."""
-        present = _empty(post, pre, generator=generator).uniform_(generator=generator).cpu() < self.density
-        return torch.where(present, self.distribution.sample(post, pre, generator=generator) / self.density, 0.0)
 
 
 def standard_normal(post: int, pre: int, *, generator: torch.Generator | None = None) -> Tensor:

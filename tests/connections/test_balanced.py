@@ -18,7 +18,6 @@ from neurotorch.connections import (
     LogNormal,
     Normal,
     Regions,
-    ZeroInflated,
     rebalanced,
     sparse,
     spectrum_report,
@@ -158,27 +157,6 @@ def test_the_folded_gaussian_is_one():
     assert float((sample < scale).double().mean()) == pytest.approx(0.6827, abs=0.004)
     assert float(sample.mean()) == pytest.approx(1, abs=0.008)
     assert float(sample.square().mean()) == pytest.approx(HalfNormal().mean_square, rel=0.02)
-
-
-def test_zero_inflated_weights_are_few_and_targets_share_less():
-    distribution = ZeroInflated(0.25, Gamma(1))
-    sample = distribution.sample(500, 500, generator=generator(0))
-    # 250,000 samples: standard errors of 0.1 %, 0.5 % and 1.2 %
-    assert float((sample > 0).double().mean()) == pytest.approx(0.25, abs=0.004)
-    assert float(sample.mean()) == pytest.approx(1, abs=0.02)
-    assert float(sample.square().mean()) == pytest.approx(distribution.mean_square, rel=0.05)
-    assert distribution.mean_square == 8
-    dale = Dale.fraction(200, 0.8, generator=generator(1))
-    weight = Balanced(0.7, distribution)(200, 200, dale=dale, generator=generator(2))
-    assert dale.violations(weight) == 0
-    assert float(abs(weight.sum(1)).max()) < 1e-13
-    # The share of the common part in the variance of a current, 1 / E[m^2], of the excitatory weights
-    excitatory = weight[:, dale.signs > 0]
-    common = float(excitatory.mean(0).square().sum() / excitatory.square().mean(0).sum())
-    assert common == pytest.approx(1 / 8, abs=0.05)
-    assert build(describe(distribution)) == distribution
-    with pytest.raises(ValueError, match="`density` is 0"):
-        ZeroInflated(0)
 
 
 def test_weights_that_exist_are_balanced_without_another_draw():
