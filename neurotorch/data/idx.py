@@ -71,4 +71,7 @@ def parse_idx(data: bytes, path: Path) -> np.ndarray:
             f"The header of {path} announces values of shape {shape}, that is {announced} bytes, but {there} bytes "
             "follow it: the file is truncated, or its header is wrong. Download it again."
         )
-    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError as error:  # more axes than numpy knows, or axes of no length beside immense ones
+        raise damaged(path, WHAT, error) from error

@@ -63,6 +63,7 @@ class Images:
                 "for each image. Do both files belong together?"
             )
         checked_labels(self.labels.numpy(), self.classes, f"`{self.name}`")
+        object.__setattr__(self, "labels", self.labels.long())
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -74,6 +74,7 @@ class Sequences:
                 f"`lengths` is {int(self.lengths.min())} to {int(self.lengths.max())}, but must be 1 to {frames}."
             )
         checked_labels(self.labels.numpy(), self.classes, f"`{self.name}`")
+        object.__setattr__(self, "labels", self.labels.long())
 
     def __len__(self) -> int:
         return len(self.labels)

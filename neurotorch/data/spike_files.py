@@ -99,20 +99,27 @@ def opened(path: Path) -> Iterator[Any]:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If it is damaged, or times, units or labels are missing.
     """
     import h5py
 
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
     try:
         file = h5py.File(path, "r")
     except FAILURES as error:
         raise damaged(path, WHAT, error) from error
     with file:
-        missing = [key for key in (TIMES, UNITS, LABELS) if not isinstance(file.get(key), h5py.Dataset)]
-        if missing:
-            there: list[str] = []
+        there: list[str] = []
+        try:
+            missing = [key for key in (TIMES, UNITS, LABELS) if not isinstance(file.get(key), h5py.Dataset)]
             file.visit(there.append)
+        except FAILURES as error:
+            raise damaged(path, WHAT, error) from error
+        if missing:
             raise ValueError(
                 f"{path} holds no {', '.join(map(repr, missing))}, but {there or 'nothing'}: spike trains have 'spikes/"
                 "times', 'spikes/units' and 'labels'."
@@ -137,17 +144,24 @@ def read_lists(path: Path) -> Lists:
         If the file is damaged or not of this layout, or its lists differ in length.
     """
     with opened(path) as file:
-        sizes = {key: file[key].shape[:1] for key in (TIMES, UNITS, LABELS, SPEAKER) if key in file}
-        if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{key!r} {size[0] if size else 'none'}" for key, size in sizes.items())
-            raise ValueError(f"The lists of {path} must be of one length, one entry for each sample, but are: {told}.")
         try:
-            labels = np.asarray(file[LABELS][()])
-            speakers = _numbered(np.asarray(file[SPEAKER][()])) if SPEAKER in file else None
-            keys = np.asarray(file[KEYS][()]).tolist() if KEYS in file else None
+            found = {key: np.asarray(file[key][()]) for key in (LABELS, SPEAKER, KEYS) if key in file}
+            sizes = {key: file[key].shape[:1] for key in (TIMES, UNITS)}
         except FAILURES as error:
             raise damaged(path, WHAT, error) from error
-    return Lists(labels, speakers, None if keys is None else tuple(_text(key) for key in keys))
+    sizes |= {key: values.shape[:1] for key, values in found.items() if key != KEYS}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{key!r} {size[0] if size else 'none'}" for key, size in sizes.items())
+        raise ValueError(f"The lists of {path} must be of one length, one entry for each sample, but are: {told}.")
+    for key, values in found.items():
+        if values.ndim != 1:
+            raise ValueError(f"{key!r} of {path} has shape {values.shape}, but it must be one list.")
+    speakers, keys = found.get(SPEAKER), found.get(KEYS)
+    return Lists(
+        found[LABELS],
+        None if speakers is None else _numbered(speakers),
+        None if keys is None else tuple(_text(key) for key in keys.tolist()),
+    )
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -100,7 +99,7 @@ def bin_spikes(
             latest = float(times.max())
             raise ValueError(
                 f"{where} has {int((~inside).sum())} spikes beyond the window of {steps} steps of {dt:g} s, the last "
-                f"at {latest:g} s: use at least {math.floor(latest / dt) + 1} steps, or pass `beyond='drop'`."
+                f"at {latest:g} s: use at least {np.floor(latest / dt) + 1:.15g} steps, or pass `beyond='drop'`."
             )
         bins, units = bins[inside], units[inside]
     width = channels // pool

@@ -223,8 +223,6 @@ def read_spike_trains(
     """
     file_path = Path(path)
     check_count("channels", channels)
-    if not file_path.exists():
-        raise FileNotFoundError(f"There is no file {file_path}.")
     found = read_lists(file_path)
     labels, names = checked_labels(found.labels, found.classes if classes is None else classes, str(file_path))
     return SpikeTrains(

@@ -56,12 +56,13 @@ def split(
         Such as speakers: all samples of a group go to the same side. As many groups as come nearest to the fraction
         of groups, and at least one on either side, go to validation; classes are then not balanced.
     stratify
-        Take the fraction from every class, to one sample. False: from all samples together.
+        Take the fraction from every class, to one sample; one sample of each stays for training. False: from all
+        samples together.
 
     Raises
     ------
     ValueError
-        If `data` are the test part, the fraction leaves one side empty, or there are fewer than two groups.
+        If `data` are the test part, the fraction takes no sample, or there are fewer than two groups.
     """
     refuse_test(data, "validation")
     labels = _labels(data)
@@ -78,11 +79,11 @@ def split(
     else:
         held = np.zeros(len(labels), dtype=bool)
         for place in _rows_by_class(labels, stratify):
-            held[random.permutation(place)[: round(validation * len(place))]] = True
-    if held.all() or not held.any():
+            held[random.permutation(place)[: min(round(validation * len(place)), len(place) - 1)]] = True
+    if not held.any():
         raise ValueError(
-            f"A validation fraction of {validation:g} of {len(labels)} samples leaves one side empty: use a fraction "
-            "that leaves at least one sample (of a class, if stratified) on either side."
+            f"A validation fraction of {validation:g} of {len(labels)} samples takes none for validation: use a larger "
+            "one, or `stratify=False` if it takes less than one sample of every class."
         )
     return torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
 

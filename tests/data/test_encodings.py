@@ -51,6 +51,7 @@ def test_a_sample_and_a_batch_of_any_shape_become_time_first(encoding, generator
     whole = encoding.batch(values)
     assert whole.shape == (7, 5, width)
     assert whole.dtype == torch.float32
+    assert encoding.batch(values[:0]).shape == (7, 0, width)
     assert encoding.batch(values.double()).dtype == torch.float64
     if encoding not in (ALL[1], ALL[2]):  # each drawn for itself
         torch.testing.assert_close(torch.stack([encoding(value) for value in values], 1), whole, rtol=0, atol=0)
@@ -243,6 +244,7 @@ def test_events_are_binned():
         (lambda: DirectCurrent(5)(torch.tensor([0.0, math.nan])), "`samples` holds 1 NaN or infinite values"),
         (lambda: Delta(0.5)(torch.zeros(5)), r"Delta takes \(batch, time, channel\)"),
         (lambda: DirectCurrent(0), "`steps` is 0"),
+        (lambda: DirectCurrent(5, math.inf), "`gain` holds 1 NaN or infinite"),
         (lambda: Poisson(5, -1.0), "`dt` is -1 s"),
         (lambda: Poisson(5, seed=-1), "`seed` is -1"),
         (lambda: Rate(5, 0.0), "`gain` is 0"),
@@ -259,3 +261,8 @@ def test_events_are_binned():
 def test_what_cannot_be_encoded_is_refused(call, told):
     with pytest.raises(ValueError, match=told):
         call()
+
+
+def test_a_population_takes_an_encoding_and_not_its_class():
+    with pytest.raises(TypeError, match="`then` is the class Latency"):
+        Population(3, Latency)

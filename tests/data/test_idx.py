@@ -42,6 +42,8 @@ GOOD = idx_bytes(np.arange(6, dtype=np.uint8).reshape(2, 3))
         (GOOD[:-1], r"values of shape \(2, 3\), that is 6 bytes, but 5 bytes follow"),
         (GOOD + b"\0", r"6 bytes, but 7 bytes follow"),
         (b"\0\0\x08\2\xff\xff\xff\xff\xff\xff\xff\xff" + GOOD, r"that is 18446744065119617025 bytes"),
+        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", r"cannot be read as an idx file.*dimension"),
+        (b"\0\0\x08\3\0\0\0\0" + b"\xff" * 8, r"cannot be read as an idx file.*too big"),
     ],
 )
 def test_a_damaged_file_is_one_clear_error_that_names_it(tmp_path, data, told):
@@ -114,6 +116,11 @@ def test_pairs_that_do_not_fit_are_refused(pair, tmp_path):
         read_images(pictures, write_idx(tmp_path / "real", np.zeros(5, dtype=np.float32)))
     with pytest.raises(ValueError, match=r"has the label -1"):
         read_images(pictures, write_idx(tmp_path / "negative", np.full(5, -1, dtype=np.int8)))
+
+
+def test_labels_of_any_whole_number_are_int64():
+    labels = torch.tensor([1, 0], dtype=torch.uint8)  # as an index these would be a mask
+    assert Images(torch.zeros(2, 3, 3, dtype=torch.uint8), labels, ("a", "b")).labels.dtype == torch.int64
 
 
 def test_images_check_what_they_are_made_of():

@@ -168,7 +168,7 @@ def test_loaded_spikes_are_the_same_and_need_no_file(trains, path):
         assert torch.equal(ours.units, theirs.units)
         assert ours.label == theirs.label
     assert torch.equal(both.bin(dt=0.25, steps=4), counts)
-    with pytest.raises(ValueError, match="x.h5"):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*x.h5"):
         trains[0]
 
 
@@ -225,6 +225,41 @@ def test_lists_of_different_length(tmp_path, path):
         file["labels"] = [0, 1]
     with pytest.raises(ValueError, match=r"'spikes/times' 3, 'spikes/units' 3, 'labels' 2, 'extra/speaker' 3"):
         read_spike_trains(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("extra/speaker", np.zeros((3, 2), dtype=int), r"'extra/speaker' of .*x.h5 has shape \(3, 2\)"),
+        ("extra/keys", b"abc", r"'extra/keys' of .*x.h5 has shape \(\)"),
+        ("extra/speaker", None, r"x.h5 cannot be read as spike trains"),
+        ("extra/keys", None, r"x.h5 cannot be read as spike trains"),
+    ],
+)
+def test_speakers_and_keys_are_lists(path, key, value, told):
+    with h5py.File(path, "a") as file:
+        del file[key]
+        if value is None:
+            file.create_group(key)
+        else:
+            file[key] = value
+    with pytest.raises(ValueError, match=told):
+        read_spike_trains(path)
+
+
+def test_a_file_whose_inside_is_damaged_names_itself(path):
+    trains, whole = read_spike_trains(path), path.read_bytes()
+    place = whole.index(b"TREE", whole.index(b"TREE") + 1)  # the groups below the first, each a tree of names
+    path.write_bytes(whole[:place] + b"\xff" * (len(whole) - place))
+    for use in (lambda: trains[0], lambda: read_spike_trains(path)):
+        with pytest.raises(ValueError, match=r"x.h5 cannot be read as spike trains in HDF5: it is truncated"):
+            use()
+
+
+def test_a_time_that_no_number_of_steps_reaches_is_named(tmp_path):
+    trains = read_spike_trains(write_spikes(tmp_path / "x.h5", [[1e300]], [[0]], [0], time_dtype="float64"))
+    with pytest.raises(ValueError, match=r"the last at 1e\+300 s: use at least 1e\+303 steps"):
+        trains.bin(dt=1e-3, steps=5)
 
 
 @pytest.mark.parametrize("size", [0, 100, 2000])

@@ -24,8 +24,16 @@ def test_every_sample_is_on_one_side_and_every_class_gives_its_fraction(seed, fr
     assert sorted([*train.tolist(), *validation.tolist()]) == list(range(150))
     assert train.tolist() == sorted(train.tolist())
     assert torch.bincount(LABELS[validation], minlength=5).tolist() == [
-        round(fraction * count) for count in (10, 20, 30, 40, 50)
+        min(round(fraction * count), count - 1) for count in (10, 20, 30, 40, 50)
     ]
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.97, 0.999])
+def test_every_class_stays_in_training(fraction):
+    labels = torch.arange(3).repeat_interleave(torch.tensor([1, 2, 300]))
+    train, validation = split(labels, validation=fraction, seed=0)
+    assert labels[train].unique().tolist() == [0, 1, 2]
+    assert len(validation) > 0
 
 
 def test_a_seed_is_a_split():
@@ -101,7 +109,7 @@ def test_the_test_part_is_refused():
     [
         (lambda: split(LABELS, validation=0, seed=0), "`validation` is 0, but it must lie between 0 and 1"),
         (lambda: split(LABELS, validation=1.5, seed=0), "lies in 0..1"),
-        (lambda: split(LABELS, validation=0.01, seed=0), "leaves one side empty"),
+        (lambda: split(LABELS, validation=0.01, seed=0), "takes none for validation"),
         (lambda: split(LABELS, validation=0.5, seed=0, groups=SPEAKERS[:9]), r"shape \(9,\), but there are 150"),
         (lambda: split(LABELS, validation=0.5, seed=0, groups=SPEAKERS * 0), "holds one group"),
         (lambda: folds(LABELS, 151, seed=0), "151 folds, but there are 150 samples"),

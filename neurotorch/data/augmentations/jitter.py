@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from neurotorch.core.checks import check_count
+from neurotorch.core.checks import check_count, check_not_negative
 from neurotorch.data.augmentations.base import Augmentation, on_channels
 from neurotorch.data.spike_train import SpikeTrain
 
@@ -36,8 +36,7 @@ class Jitter(Augmentation):
 
     def __post_init__(self) -> None:
         for name in ("time", "spread"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"`{name}` is {getattr(self, name)}, but a standard deviation is at least 0.")
+            check_not_negative(name, getattr(self, name))
         check_count("channels", self.channels)
         self._seed(self.seed)
 

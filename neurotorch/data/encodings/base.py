@@ -44,7 +44,7 @@ class Encoding(ABC):
                 f"{type(self).__name__} takes values in 0..1: scale them."
             )
         if not self.time_series:
-            return self.encode(values.reshape(len(values), -1), generator)
+            return self.encode(values.flatten(1) if values.ndim > 1 else values.unsqueeze(1), generator)
         if values.ndim != 3:
             raise ValueError(
                 f"`samples` has shape {tuple(values.shape)}, but {type(self).__name__} takes (batch, time, channel), "

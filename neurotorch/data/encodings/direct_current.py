@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count
+from neurotorch.core.checks import check_count, check_finite
 from neurotorch.data.encodings.base import Encoding
 
 
@@ -36,6 +37,7 @@ class DirectCurrent(Encoding):
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
+        check_finite("gain", np.asarray(self.gain))
 
     def encode(self, values: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return values (batch, channel) as (time, batch, channel)."""

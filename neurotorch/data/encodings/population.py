@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from neurotorch.core.checks import check_count, check_positive
+from neurotorch.core.checks import check_count, check_kind, check_positive
 from neurotorch.data.encodings.base import Encoding
 
 
@@ -49,6 +49,7 @@ class Population(Encoding):
         check_count("neurons", self.neurons, least=3)
         check_positive("beta", self.beta)
         check_positive("high - low", self.high - self.low)
+        check_kind("then", self.then, Encoding, example="Latency(10)")
         if self.then.time_series:
             raise ValueError(f"`then` is {type(self.then).__name__}, which takes a time series and not single values.")
 
