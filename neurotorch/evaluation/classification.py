@@ -36,11 +36,8 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, *, classes: int) -
     """
     true, named = _pair(labels, predicted)
     check_count("classes", classes)
-    for name, values in (("labels", true), ("predicted", named)):
-        if values.min() < 0 or values.max() >= classes:
-            raise ValueError(
-                f"`{name}` reach from {values.min()} to {values.max()}, but classes are 0 to {classes - 1}."
-            )
+    _check_classes("labels", true, classes)
+    _check_classes("predicted", named, classes)
     matrix: NDArray[np.int64] = np.bincount(true * classes + named, minlength=classes**2).reshape(classes, classes)
     return matrix
 
@@ -77,7 +74,8 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike, *, bins: int 
     Raises
     ------
     ValueError
-        If the probabilities are not ``(sample, class)``, or rows are not at least 0 and of sum 1 (to 1e-3).
+        If the probabilities are not ``(sample, class)``, rows are not at least 0 and of sum 1 (to 1e-3), or a label is
+        no class.
 
     References
     ----------
@@ -89,6 +87,7 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike, *, bins: int 
     if not (chances >= 0).all() or not np.allclose(chances.sum(axis=1), 1, atol=1e-3):
         raise ValueError("`probabilities` has rows that are not at least 0 with sum 1: hand in a softmax.")
     true, named = _pair(labels, chances.argmax(axis=1))
+    _check_classes("labels", true, chances.shape[1])
     confidence = chances.max(axis=1)
     place = np.clip(np.ceil(confidence * check_count("bins", bins)).astype(np.int64) - 1, 0, bins - 1)
     gap = np.bincount(place, weights=(true == named) - confidence, minlength=bins)
@@ -105,6 +104,11 @@ def _pair(labels: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.int64], N
     if not len(true):
         raise ValueError("There are no samples to score.")
     return true.astype(np.int64), named.astype(np.int64)
+
+
+def _check_classes(name: str, values: NDArray[np.int64], classes: int) -> None:
+    if values.min() < 0 or values.max() >= classes:
+        raise ValueError(f"`{name}` reach from {values.min()} to {values.max()}, but classes are 0 to {classes - 1}.")
 
 
 def _square(confusion: ArrayLike) -> Array:

@@ -40,7 +40,7 @@ def class_target(
     Raises
     ------
     ValueError
-        If a label is no class, or a length is not in 1..`frames`.
+        If a label is no class, or there is not one length in 1..`frames` for each sample.
     """
     check_count("classes", classes)
     check_count("frames", frames)
@@ -54,6 +54,8 @@ def class_target(
         )
     target = functional.one_hot(labels.long(), classes).to(dtype or torch.get_default_dtype())
     whole = target.unsqueeze(0).expand(frames, -1, -1)
+    if lengths is not None and lengths.shape != labels.shape:
+        raise ValueError(f"`lengths` are {tuple(lengths.shape)}, but there are {len(labels)} samples: give one each.")
     if lengths is None or bool((lengths == frames).all()):
         return whole
     if bool(((lengths < 1) | (lengths > frames)).any()):

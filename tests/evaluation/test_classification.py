@@ -54,6 +54,7 @@ def test_a_calibrated_classifier_has_a_small_calibration_error():
         (lambda: confusion_matrix([0, 3], [0, 1], classes=3), "`labels` reach from 0 to 3, but classes are 0 to 2"),
         (lambda: precision(np.zeros((2, 3))), "must be \\(class, class\\)"),
         (lambda: calibration_error([0], [[0.5, 0.7]]), "hand in a softmax"),
+        (lambda: calibration_error([2], [[0.5, 0.5]]), "`labels` reach from 2 to 2, but classes are 0 to 1"),
         (lambda: calibration_error([0], [0.5]), "must be \\(sample, class\\)"),
     ],
 )

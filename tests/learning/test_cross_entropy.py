@@ -138,6 +138,7 @@ def test_online_eprop_takes_the_one_per_step_and_refuses_the_pooled_one():
         (lambda: class_target(torch.tensor([-1]), 4, frames=3), "holds -1 at sample 0"),
         (lambda: class_target(torch.tensor([0.5]), 4, frames=3), "must be whole numbers"),
         (lambda: class_target(LABELS, 4, frames=3, lengths=LENGTHS), "reach from 1 to 7, but the target has 3 frames"),
+        (lambda: class_target(LABELS, 4, frames=7, lengths=LENGTHS[:1]), "`lengths` are \\(1,\\), but there are 5"),
         (lambda: CrossEntropy(smoothing=1.0), "share of at least 0 and below 1"),
         (lambda: CrossEntropy("mean"), "must be an object such as MeanOverTime"),
         (lambda: CrossEntropy()(output(), output()[:, :, :2]), "the target is \\(7, 5, 2\\)"),
