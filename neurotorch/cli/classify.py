@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neurotorch.cli import report
 from neurotorch.cli.console import say
-from neurotorch.cli.folder import begun, is_finished
+from neurotorch.cli.folder import begun, check_same, is_finished
 from neurotorch.cli.parser import UsageError, add_threads, use_threads
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ DATA = ("mnist", "fashion-mnist", "heidelberg", "spoken-digits")
 PRESENTATION = ("steps", "dt", "pool", "root", "stretched")
 ONLY_SPIKES, ONLY_IMAGES = ("pool", "root", "stretched"), ("encoding",)
 NETWORK = ("tau_mem", "tau_syn", "tau_readout", "spread", "slope", "excitatory", "recurrent", "learned_constants")
+NEEDED = {"tau_mem": "tau_mem", "tau_syn": "tau_syn", "spread": "tau_mem", "slope": "surrogate"}
+"""What a model must take, beside `tau_mem`, for an option to change it."""
 PLAN = ("epochs", "batch_size", "learning_rate", "weight_decay", "smoothing", "keep", "validation", "firing_rate")
 
 
@@ -103,10 +106,6 @@ def _add_training(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, save and report."""
-    if args.resume and is_finished(args.out):
-        say(f"the run in {args.out} is finished, there is nothing to resume: this is its report")
-        report.run(argparse.Namespace(run=args.out))
-        return
     use_threads(args.threads)
 
     from neurotorch.runs.classification import classify
@@ -114,7 +113,13 @@ def run(args: argparse.Namespace) -> None:
     from neurotorch.training import Progress
 
     task, blueprint, plan = _asked(args)
-    with begun(args, settings_of(task, blueprint, plan, args.seed)) as folder:
+    settings = settings_of(task, blueprint, plan, args.seed)
+    if args.resume and is_finished(args.out):
+        check_same(args.out, settings)
+        say(f"the run in {args.out} is finished, there is nothing to resume: this is its report")
+        report.run(argparse.Namespace(run=args.out))
+        return
+    with begun(args, settings) as folder:
         result = classify(
             task,
             blueprint,
@@ -150,8 +155,22 @@ def _asked(args: argparse.Namespace) -> Asked:
         training["pooling"] = pooling_named(args.pooling)
     training["by_group"] = args.by_speaker
     blueprint = dataclasses.replace(chosen.blueprint, **network)
+    _check_used(args, blueprint)
     plan = dataclasses.replace(chosen.plan, **training)
     return Asked(open_task(args.data, _presented(chosen.presentation, args), folder=args.folder), blueprint, plan)
+
+
+def _check_used(args: argparse.Namespace, blueprint: ClassifierBlueprint) -> None:
+    """Raise if a constant is given that no neuron has."""
+    from neurotorch.runs.blueprint import name_of
+
+    models = [blueprint.neuron] if blueprint.encoder is None else [blueprint.neuron, blueprint.encoder]
+    for option, needed in NEEDED.items():
+        used = any({"tau_mem", needed} <= inspect.signature(model).parameters.keys() for model in models)
+        if getattr(args, option) is not None and not used:
+            raise UsageError(
+                f"--{option.replace('_', '-')} does nothing for {' and '.join(map(name_of, models))}: leave it out"
+            )
 
 
 def _presented(presentation: Presentation, args: argparse.Namespace) -> Presentation:

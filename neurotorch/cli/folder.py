@@ -76,12 +76,21 @@ def begun(args: argparse.Namespace, settings: Mapping[str, Any]) -> Iterator[Run
         raise
 
 
+def check_same(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raise if the finished run in a folder was made with other settings."""
+    from neurotorch.core.storage import load_json
+    from neurotorch.runs.folder import CONFIG
+
+    _compare(folder, load_json(folder / CONFIG), settings)
+
+
 def check_finished(args: argparse.Namespace, task: Task) -> None:
     """Raise if the finished run in the folder was made with other settings than those that are asked for."""
     from neurotorch.core.storage import load_json
     from neurotorch.runs.folder import CONFIG
 
     config = load_json(args.out / CONFIG)
+    _compare(args.out, config, {"protocol": args.protocol})  # a classifier has no recording to compare
     made_with = {**config, **config["blueprint"], **config["plan"], **config["recording"]}
     made_with["recording"] = config["recording"]["provenance"].get("sha256", "simulated")
     # The rest of a recording follows from its file and its options; the folder keeps it in another form.
@@ -101,20 +110,29 @@ def _keep_settings(file: Path, settings: Mapping[str, Any]) -> None:
         save_json(file, settings)
         return
     begun_with = load_json(file)
-    _compare(file.parents[1], begun_with, {**dict.fromkeys(begun_with), **settings})
+    _compare(file.parents[1], begun_with, {**dict.fromkeys(_flat(begun_with)), **_flat(settings)})
 
 
 def _compare(folder: Path, begun_with: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    before, now = _flat(begun_with), _flat(settings)
     other = [
-        f"{name} was {begun_with.get(name)} and is {settings.get(name)}"
-        for name in sorted(settings)
-        if begun_with.get(name) != settings.get(name)
+        f"{name} was {before.get(name)} and is {now.get(name)}"
+        for name in sorted(now)
+        if before.get(name) != now.get(name)
     ]
     if other:
         raise ValueError(
             f"{folder} holds a run with other settings ({'; '.join(other)}): continue it with the same ones, "
             "or start again with --overwrite."
         )
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return settings that hold others, such as those of a plan, as one mapping."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{above}{name} ") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return flat
 
 
 def settings_of(args: argparse.Namespace, task: Task) -> dict[str, Any]:

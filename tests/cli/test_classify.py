@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import neurotorch.runs.classification.task as task
@@ -88,6 +89,19 @@ def test_a_run_that_was_cut_off_is_resumed_to_the_same_end(tmp_path, monkeypatch
     assert "nothing to resume" in capsys.readouterr().err
 
 
+def test_a_finished_run_of_other_settings_is_not_passed_off_as_this_one(tmp_path, capsys):
+    assert run(tmp_path / "run") == 0
+    capsys.readouterr()
+    assert run(tmp_path / "run", "--resume", "--units", "9", "--smoothing", "0.1") == 2
+    printed = capsys.readouterr()
+    assert "(blueprint units was [8] and is [9]; plan smoothing was 0.0 and is 0.1)" in printed.err
+    assert printed.out == ""
+    np.save(tmp_path / "recording.npy", np.random.default_rng(0).random((60, 3)))
+    recording = [str(tmp_path / "recording.npy"), "--axes", "time,neuron", "--dt", "0.1"]
+    assert main(["fit", *recording, "--out", str(tmp_path / "run"), "--resume"]) == 2
+    assert "protocol was classification and is held-out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -98,6 +112,11 @@ def test_a_run_that_was_cut_off_is_resumed_to_the_same_end(tmp_path, monkeypatch
         (["--units", "8,x"], "'8,x' is no list of whole numbers"),
         (["--epochs", "0"], "epochs"),
         (["--by-speaker"], "have none"),
+        (["--tau-syn", "0.01"], "--tau-syn does nothing for lif"),
+        (["--slope", "4", "--neuron", "firing-rate"], "--slope does nothing for firing-rate"),
+        (["--encoder", "firing-rate"], "must be a model that emits spikes"),
+        (["--weight-decay", "-1"], "`weight_decay` is -1"),
+        (["--firing-rate", "nan"], "`firing_rate` is nan Hz"),
         (["--unit", "8"], "Did you mean '--units'"),
     ],
 )

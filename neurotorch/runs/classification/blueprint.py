@@ -83,6 +83,8 @@ class ClassifierBlueprint:
                 name == "encoder" and model is None
             ):
                 raise TypeError(f"`{name}` is {model!r}, but it must be the class of a model, such as `LIF`.")
+        if self.encoder is not None and self.encoder.emits != "spikes":
+            raise ValueError(f"`encoder` is {self.encoder.__name__}, but it must be a model that emits spikes.")
         if not isinstance(self.units, tuple) or not self.units:
             raise TypeError(f"`units` is {self.units!r}, but it must be a tuple with one number for each hidden layer.")
         for units in self.units:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
-from neurotorch.core.checks import check_count, check_fraction, check_positive, nearest
+from neurotorch.core.checks import check_count, check_fraction, check_not_negative, check_positive, nearest
 from neurotorch.learning import (
     BPTT,
     CrossEntropy,
@@ -80,6 +80,9 @@ class ClassifierPlan:
             check_positive(name, getattr(self, name))
         if self.clip is not None:
             check_positive("clip", self.clip)
+        check_not_negative("weight_decay", self.weight_decay)
+        if self.firing_rate is not None:
+            check_not_negative("firing_rate", self.firing_rate, "Hz")
         check_fraction("validation", self.validation)
         if self.keep not in ("last", "best"):
             raise ValueError(f"`keep` is {self.keep!r}, but it must be 'last' or 'best'.")
