@@ -58,6 +58,42 @@ def test_the_test_part_is_opened_once_and_after_training():
     assert opened.opened == 1
 
 
+def test_a_test_part_of_other_classes_is_refused():
+    renamed = dataclasses.replace(images(20, seed=2, part="test"), classes=("dot", "bar", "edge"))
+    other = dataclasses.replace(task(), open_test=lambda: renamed)
+    with pytest.raises(ValueError, match=r"test part are \['dot', 'bar', 'edge'\], but those of the training part"):
+        classify(other, BLUEPRINT, plan=dataclasses.replace(PLAN, epochs=1))
+
+
+def test_a_test_part_that_is_missing_is_an_error_before_training(tmp_path):
+    data = images(20, seed=0)
+    write_idx(tmp_path / "train-images-idx3-ubyte", data.pixels.numpy())
+    write_idx(tmp_path / "train-labels-idx1-ubyte", data.labels.numpy().astype("u1"))
+    with pytest.raises(FileNotFoundError, match="There is no t10k-images-idx3-ubyte"):
+        nt.open_task("mnist", folder=tmp_path)
+
+
+@pytest.fixture
+def _doubles():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("_doubles")
+def test_a_network_of_doubles_is_trained_and_comes_back(tmp_path):
+    made = classify(task(), BLUEPRINT, plan=dataclasses.replace(PLAN, epochs=1))
+    assert made.network.effective_weights()["hidden.inputs"].dtype == torch.float64
+    path = write_spikes(tmp_path / "x.h5", [[0.1], [0.2]] * 4, [[0], [9]] * 4, [0, 1] * 4)
+    spikes = nt.data.read_spike_trains(path)
+    spoken = ClassificationTask("spikes", spikes, lambda: spikes, SpikePresentation(steps=30, pool=100))
+    few = ClassifierPlan(epochs=1, validation=0.5)
+    saved = nt.save(classify(spoken, ClassifierBlueprint(CurrentLIF, (5,)), plan=few), tmp_path / "run")
+    torch.set_default_dtype(torch.float32)
+    loaded = nt.load(saved)
+    assert loaded.evaluate(path)["cross_entropy"] == loaded.report["test"]["cross_entropy"]
+
+
 def test_a_test_part_is_not_trained_on():
     with pytest.raises(ValueError, match="test part"):
         ClassificationTask("patterns", images(20, seed=0, part="test"), CountingTest(), ImagePresentation())
@@ -111,6 +147,10 @@ def test_a_run_folder_comes_back_and_evaluates_another_file(tmp_path, result):
     found = loaded.evaluate(tmp_path / "other-images-idx3-ubyte")
     assert found == result.report()["test"]
     assert loaded.evaluate(tmp_path / "other-images-idx3-ubyte", labels=tmp_path / "other-labels-idx1-ubyte") == found
+    write_idx(tmp_path / "no-images-idx3-ubyte", data.pixels.numpy()[:0])
+    write_idx(tmp_path / "no-labels-idx1-ubyte", data.labels.numpy().astype("u1")[:0])
+    with pytest.raises(ValueError, match="no samples to score"):
+        loaded.evaluate(tmp_path / "no-images-idx3-ubyte")
     write_idx(tmp_path / "x", data.pixels.numpy())
     with pytest.raises(ValueError, match="does not tell where its labels are"):
         loaded.evaluate(tmp_path / "x")
@@ -162,7 +202,6 @@ def test_presentations_come_back_from_their_description(presentation):
 def test_spike_trains_are_counted_and_end_with_their_last_spike(tmp_path):
     path = write_spikes(tmp_path / "x.h5", [[0.0, 0.011, 0.012], [], [0.035]], [[0, 1, 3], [], [2]], [1, 0, 1])
     presentation = SpikePresentation(steps=4, dt=0.01, pool=2)
-    data = presentation.read(path, classes=("a", "b"))
     data = nt.data.read_spike_trains(path, channels=4, classes=("a", "b"))
     samples = presentation.samples(data)
     batch = samples.batch(torch.tensor([0, 1, 2]), generator=torch.Generator())
@@ -182,6 +221,13 @@ def test_spike_trains_are_counted_and_end_with_their_last_spike(tmp_path):
     expected[[0, 3, 3], [0, 0, 1]] = 0.04 / 0.012  # a spike in a quarter of 12 ms, as spikes in 10 ms
     # Times are in half precision, which is good to 1e-3.
     np.testing.assert_allclose(stretched.values[0].numpy(), expected, rtol=1e-3)
+
+
+def test_a_file_of_spikes_with_other_classes_is_refused(tmp_path):
+    path = write_spikes(tmp_path / "x.h5", [[0.1], [0.2]], [[0], [1]], [0, 1], keys=["no", "yes"])
+    with pytest.raises(ValueError, match=r"are \['no', 'yes'\], but those of the classifier \['yes', 'no'\]"):
+        SpikePresentation().read(path, classes=("yes", "no"))
+    assert SpikePresentation().read(path, classes=("no", "yes", "perhaps")).classes == ("no", "yes", "perhaps")
 
 
 @pytest.mark.parametrize(

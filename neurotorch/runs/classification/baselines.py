@@ -35,7 +35,7 @@ class LinearBaseline:
         return _accuracy(self._model, self._scaled(samples.presentation.features(samples)), samples.labels)
 
     def _scaled(self, features: Tensor) -> Tensor:
-        return (features - self._shift) / self._scale
+        return ((features - self._shift) / self._scale).to(torch.get_default_dtype())
 
 
 def largest_class(train: LabelledSamples, samples: LabelledSamples) -> float:

@@ -20,7 +20,7 @@ from neurotorch.runs.classification.plan import ClassifierPlan
 from neurotorch.runs.classification.report import classification_report
 from neurotorch.runs.classification.samples import LabelledSamples, TrainingSamples
 from neurotorch.runs.classification.scoring import Classified, accuracy_of, classified
-from neurotorch.runs.classification.task import ClassificationTask, preset
+from neurotorch.runs.classification.task import ClassificationTask, Data, preset
 from neurotorch.runs.folder import CLASSIFICATION
 from neurotorch.runs.same_fit import check_same_settings, digest
 from neurotorch.runs.training_plan import CHECKPOINT_SECONDS, raise_if_interrupted
@@ -149,7 +149,7 @@ def classify(
     linear = LinearBaseline(train, validation, seed=seed)
     network.eval()
     on_validation = classified(network, validation, plan.pooling, seed=seed)
-    test = task.presentation.samples(task.open_test())
+    test = task.presentation.samples(_of_same_classes(task.open_test(), task.train))
     return Classification(
         network=network,
         history=trainer.history,
@@ -165,6 +165,16 @@ def classify(
         epoch=epoch,
         example=test.select(torch.arange(min(len(test), 64))),
     )
+
+
+def _of_same_classes(test: Data, train: Data) -> Data:
+    """Return `test`, or raise if its labels mean something else; its last classes may be missing."""
+    if test.classes != train.classes[: len(test.classes)]:
+        raise ValueError(
+            f"The classes of the test part are {list(test.classes)}, but those of the training part "
+            f"{list(train.classes)}: a label would mean another class."
+        )
+    return test
 
 
 def _groups(task: ClassificationTask, plan: ClassifierPlan) -> torch.Tensor | None:
@@ -191,7 +201,8 @@ def _trained(
 ) -> tuple[Trainer, int]:
     """Train, or continue; return the trainer and the epoch whose parameters the network has."""
     generator = torch_generator(seed, "samples")
-    loader = WindowLoader(TrainingSamples(train, generator), plan.batch_size, generator=generator)
+    dtype = torch.get_default_dtype()
+    loader = WindowLoader(TrainingSamples(train, generator), plan.batch_size, generator=generator, dtype=dtype)
     best = EarlyStopping(ACCURACY, higher_is_better=True)
     used: list[Callback] = [*plan.schedules(len(loader)), *([best] if plan.keep == "best" else []), *callbacks]
     if checkpoints is not None:

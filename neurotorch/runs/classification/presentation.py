@@ -16,6 +16,7 @@ from neurotorch.core.checks import check_count, check_positive, nearest
 from neurotorch.core.storage import PathLike
 from neurotorch.data import Images, SpikeTrains, read_images, read_spike_trains
 from neurotorch.data.encodings import DirectCurrent, Encoding, Latency, LinearLatency, LinearPeriods, Poisson, Rate
+from neurotorch.data.spike_files import read_lists
 from neurotorch.runs.blueprint import name_of
 from neurotorch.runs.classification.samples import LabelledSamples
 
@@ -196,6 +197,9 @@ class SpikePresentation(Presentation):
         """Return the spike trains of an HDF5 file, which holds the labels, too."""
         if labels is not None:
             raise ValueError("`labels` is for images: a file of spike trains holds its own.")
+        named = read_lists(Path(file)).classes
+        if named is not None and named != tuple(classes)[: len(named)]:
+            raise ValueError(f"The classes of {file} are {list(named)}, but those of the classifier {list(classes)}.")
         return read_spike_trains(file, classes=classes)
 
 

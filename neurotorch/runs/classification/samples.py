@@ -54,7 +54,8 @@ class LabelledSamples:
 
     def inputs(self, indices: Tensor, *, generator: torch.Generator, training: bool = False) -> Tensor:
         """Return the inputs of some samples, ``(time, batch, channel)``; augmented only in `training`."""
-        return self.presentation.present(self.values[indices], generator=generator, training=training)
+        shown = self.presentation.present(self.values[indices], generator=generator, training=training)
+        return shown.to(torch.get_default_dtype())  # that of a network that is built
 
     def batch(self, indices: Tensor, *, generator: torch.Generator, training: bool = False) -> Batch:
         """Return some samples, and their classes as the target; in training they end with the longest of them."""

@@ -43,17 +43,20 @@ class Classified(NamedTuple):
 @torch.no_grad()
 def classified(network: Network, samples: LabelledSamples, pooling: Pooling, *, seed: int) -> Classified:
     """Return what `network` says of `samples`; `seed` is that of encodings which draw."""
-    generator = torch_generator(seed, "evaluation")
+    if not len(samples):
+        raise ValueError("There are no samples to score: the file of the samples is empty.")
+    generator, dtype = torch_generator(seed, "evaluation"), next(network.parameters()).dtype
     counter, probabilities = WorkloadCounter(network), []
     spiking = {name: layer for name, layer in network.named_layers().items() if layer.neuron.emits == "spikes"}
     spikes = dict.fromkeys(spiking, 0.0)
     steps = 0.0
     for batch in samples.batches(generator=generator):
         assert batch.inputs is not None
-        run = network.run(batch.inputs)
-        counter.add(batch.inputs, run)
+        inputs = batch.inputs.to(dtype)
+        run = network.run(inputs)
+        counter.add(inputs, run)
         counted = counted_frames(batch.target)
-        steps += batch.inputs[..., 0].numel() if counted is None else float(counted.sum())
+        steps += inputs[..., 0].numel() if counted is None else float(counted.sum())
         probabilities.append(pooling(run.output, counted).double().softmax(-1))
         for name, part in zip(network.layers, run.runs, strict=True):
             if name in spikes:
