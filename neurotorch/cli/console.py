@@ -44,7 +44,7 @@ def is_message(error: BaseException) -> bool:
     """Tell whether an error is a message to the user; anything else is a mistake in the program and shows where."""
     if isinstance(error, TypeError):
         return _raised_by_us(error.__traceback__)
-    if isinstance(error, ValueError | OSError | FloatingPointError):
+    if isinstance(error, ValueError | OSError | FloatingPointError) or _out_of_memory(error):
         return True
     if not isinstance(error, ArithmeticError):
         return False
@@ -58,7 +58,15 @@ def one_line(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
+    if _out_of_memory(error):
+        reason = text.partition("Allocator: ")[2] or text
+        text = f"there is not enough memory ({reason}): use fewer neurons or steps, or smaller batches."
     return " ".join(text.split()) or type(error).__name__
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory could not be had; on the CPU torch says so by a RuntimeError like any other."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
 
 
 def _raised_by_us(traceback: TracebackType | None) -> bool:

@@ -78,7 +78,8 @@ def plot_input_output(
 
 
 def _is_current(inputs: Any) -> bool:
-    return not isinstance(inputs, tuple) and bool((np.asarray(inputs) != np.round(inputs)).any())
+    values = None if isinstance(inputs, tuple) else np.asarray(inputs)
+    return values is not None and bool((values != np.round(values)).any())
 
 
 def _plot_picture(ax: Axes, picture: np.ndarray) -> None:

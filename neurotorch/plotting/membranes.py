@@ -71,6 +71,8 @@ def plot_membranes(
     shown = list(range(min(SHOWN, count))) if neurons is None else list(neurons)
     if not shown or min(shown) < 0 or max(shown) >= count:
         raise ValueError(f"`neurons` is {shown}, but it must name some of the neurons 0..{count - 1}.")
+    if names is not None and len(names) != count:
+        raise ValueError(f"`names` are {len(names)}, but there are {count} neurons: give one for each.")
     time = np.arange(len(traces)) * check_positive("dt", dt, "s")
     with several_or_new(axes, (len(shown), 1), size=(6.2, 0.6 + 1.2 * len(shown)), share_x=True) as own:
         for ax, neuron in zip(own, shown, strict=True):

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from neurotorch.cli import info
 from neurotorch.cli.main import main
@@ -230,6 +231,15 @@ def test_a_mistake_in_the_program_shows_where_it_is(monkeypatch, mistake, kind):
     monkeypatch.setattr(info, "run", mistake)
     with pytest.raises(kind):
         main(["info"])
+
+
+@pytest.mark.parametrize("allocate", [torch.zeros, np.zeros])
+def test_too_little_memory_is_one_line(monkeypatch, capsys, allocate):
+    monkeypatch.setattr(info, "run", lambda args: allocate((10**7, 10**9)))
+    assert main(["info"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("neurotorch: error: there is not enough memory (")
+    assert line.endswith("use fewer neurons or steps, or smaller batches.")
 
 
 def test_debug_shows_where_an_error_comes_from(tmp_path, capsys):

@@ -47,6 +47,7 @@ def test_the_first_four_are_shown():
         (lambda: plot_membranes(TRACE, SPIKES[:9], dt=0.01), r"`spikes` has the shape \(9, 3\)"),
         (lambda: plot_membranes(TRACE, dt=0.01, threshold=[1.0, 2.0]), r"\(neuron,\) or \(time, neuron\) = \(100, 3\)"),
         (lambda: plot_membranes(TRACE, dt=0.01, neurons=[3]), r"`neurons` is \[3\]"),
+        (lambda: plot_membranes(TRACE, dt=0.01, names=["a"]), "`names` are 1, but there are 3 neurons"),
         (lambda: plot_membranes(TRACE, dt=0.0), "`dt` is 0 s"),
     ],
 )

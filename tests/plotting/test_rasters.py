@@ -94,7 +94,7 @@ def test_input_output_and_readout_share_their_time(random):
 @pytest.mark.parametrize("shift", [0.0, -0.5])
 def test_a_current_is_drawn_in_shades(random, shift):
     current = random.random((10, 4)) + shift
-    upper, _ = plot_input_output(current, DENSE, dt=0.1)
+    upper, _ = plot_input_output(torch.from_numpy(current), DENSE, dt=0.1)
     (image,) = upper.images
     np.testing.assert_array_equal(image.get_array(), current.T)
     assert image.get_extent() == [0, 1, -0.5, 3.5]

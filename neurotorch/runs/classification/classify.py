@@ -179,7 +179,10 @@ def _of_same_classes(test: Data, train: Data) -> Data:
 
 def _groups(task: ClassificationTask, plan: ClassifierPlan) -> torch.Tensor | None:
     if plan.by_group and task.groups is None:
-        raise ValueError(f"The plan splits by groups, but the samples of {task.name!r} have none: use by_group=False.")
+        raise ValueError(
+            f"The plan splits by groups, but the samples of {task.name!r} have none: use by_group=False, "
+            "which is to leave out --by-speaker."
+        )
     return task.groups if plan.by_group else None
 
 
