@@ -19,7 +19,6 @@ from neurotorch.runs.classification import (
     SpikePresentation,
     classify,
 )
-from neurotorch.runs.classification.samples import LabelledSamples
 from neurotorch.training import Callback
 from tests.data.files import write_idx, write_spikes
 from tests.runs.classification_worlds import BLUEPRINT, CLASSES, PLAN, CountingTest, images, task
@@ -47,14 +46,15 @@ def test_patterns_are_told_apart_and_the_report_has_what_it_promises(result):
 
 
 def test_the_test_part_is_opened_once_and_after_training():
-    opened = CountingTest()
+    opened, when_over = CountingTest(), []
 
     class Watch(Callback):
         def on_fit_end(self, trainer):
             del trainer
-            assert opened.opened == 0
+            when_over.append(opened.opened)
 
     classify(task(opened), BLUEPRINT, plan=dataclasses.replace(PLAN, epochs=1), callbacks=[Watch()])
+    assert when_over == [0]
     assert opened.opened == 1
 
 
@@ -221,6 +221,11 @@ def test_spike_trains_are_counted_and_end_with_their_last_spike(tmp_path):
     expected[[0, 3, 3], [0, 0, 1]] = 0.04 / 0.012  # a spike in a quarter of 12 ms, as spikes in 10 ms
     # Times are in half precision, which is good to 1e-3.
     np.testing.assert_allclose(stretched.values[0].numpy(), expected, rtol=1e-3)
+    # Twenty parts of 2, 1 and 4 steps: step t is in part 20 t // length, as a mean count in a step.
+    features = np.zeros((3, 20, 2))
+    features[0, 0, 0] = features[0, 10, 0] = features[0, 10, 1] = 10
+    features[2, 15, 1] = 5
+    np.testing.assert_array_equal(presentation.features(samples).reshape(3, 20, 2).numpy(), features)
 
 
 def test_a_file_of_spikes_with_other_classes_is_refused(tmp_path):
