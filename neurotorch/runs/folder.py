@@ -230,7 +230,7 @@ def load(folder: PathLike, *, classes: Iterable[type] = ()) -> LoadedRun | Loade
         raise FileNotFoundError(
             f"{path} holds a run that is not finished: continue it with `neurotorch fit ... --resume`, or `classify`."
             if unfinished
-            else f"{path} holds no run of neurotorch: give a folder that `neurotorch fit --out` has made."
+            else f"{path} holds no run of neurotorch: give a folder that `neurotorch fit --out` or `classify` has made."
         )
     config = load_json(path / CONFIG)
     if config.get("format") != FORMAT:

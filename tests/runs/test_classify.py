@@ -10,7 +10,7 @@ import neurotorch as nt
 from neurotorch.core.config import build, describe
 from neurotorch.data.encodings import Latency, Poisson
 from neurotorch.learning import EProp, MaximumOverTime
-from neurotorch.neurons import LIF, AdaptiveLIF, CurrentLIF, FiringRate
+from neurotorch.neurons import LIF, AdaptiveLIF, CurrentLIF, FiringRate, Izhikevich
 from neurotorch.runs.classification import (
     ClassificationTask,
     ClassifierBlueprint,
@@ -173,6 +173,12 @@ def test_every_kind_of_network_trains_and_comes_back(tmp_path, blueprint, plan):
     loaded = nt.load(nt.save(made, tmp_path / "run"))
     inputs = next(made.example.batches(generator=torch.Generator())).inputs
     assert torch.equal(loaded.network(inputs)[0], made.network(inputs)[0])
+
+
+def test_a_layer_that_is_silent_before_training_is_warned_of():
+    blueprint, plan = ClassifierBlueprint(Izhikevich, (5,)), dataclasses.replace(PLAN, epochs=1)
+    with pytest.warns(UserWarning, match="Layer 'hidden' of Izhikevich neurons emits no spike on 160 samples"):
+        assert classify(task(), blueprint, plan=plan).test.spikes == {"hidden": 0.0}
 
 
 def test_under_dales_law_every_connection_has_types_and_a_neuron_one():

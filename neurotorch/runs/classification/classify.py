@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,7 +191,21 @@ def _built(blueprint: ClassifierBlueprint, train: LabelledSamples, seed: int) ->
     generator = torch_generator(seed, "examples")
     few = torch.randperm(len(train), generator=generator)[:EXAMPLES]
     inputs = train.inputs(few, generator=generator)
-    return blueprint.build(inputs, len(train.classes), dt=train.presentation.dt, seed=seed)
+    network = blueprint.build(inputs, len(train.classes), dt=train.presentation.dt, seed=seed)
+    _warn_of_silence(network, inputs)
+    return network
+
+
+@torch.no_grad()
+def _warn_of_silence(network: Network, inputs: torch.Tensor) -> None:
+    """Warn of a layer that could spike and does not: models in volts have no start of their own here."""
+    for (name, layer), run in zip(network.named_layers().items(), network.run(inputs).runs, strict=True):
+        if layer.neuron.emits == "spikes" and not run.emitted.any():
+            warnings.warn(
+                f"Layer {name!r} of {type(layer.neuron).__name__} neurons emits no spike on {inputs.shape[1]} samples "
+                "before training and may never learn: show samples for longer, or take another model.",
+                stacklevel=4,
+            )
 
 
 def _trained(
