@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from neurotorch.core.checks import check_positive
 from neurotorch.data.labels import Part, checked_indices, checked_labels, file_name
 from neurotorch.data.readers.contents import damaged
+from neurotorch.data.readers.npz import read_npz
 
 FIELDS = ("taxel", "length", "label", "repetition", "letters")
 
@@ -106,16 +106,13 @@ def read_braille(path: str | os.PathLike[str]) -> Sequences:
         If it is damaged or holds other arrays.
     """
     source = Path(path)
-    try:
-        with np.load(source, allow_pickle=False) as stored:
-            missing = [name for name in FIELDS if name not in stored]
-            if missing:
-                raise ValueError(f"it holds {list(stored)} and no {missing}")
-            taxel, length, label, repetition, letters = (stored[name] for name in FIELDS)
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise damaged(source, "the Braille letters", error) from error
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no file {source}.")
+    contents = read_npz(source)
+    missing = [name for name in FIELDS if name not in contents]
+    if missing:
+        raise damaged(source, "the Braille letters", ValueError(f"it holds {list(contents)} and no {missing}"))
+    taxel, length, label, repetition, letters = (contents[name].load() for name in FIELDS)
     labels, classes = checked_labels(label, [str(letter) for letter in letters], str(source))
     return Sequences(
         torch.from_numpy(taxel),
