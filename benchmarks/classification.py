@@ -95,6 +95,7 @@ def summary(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
                 "spread": statistics.stdev(scores) if len(scores) > 1 else None,
                 "lowest": min(scores),
                 "seconds": statistics.median(each["seconds"] for each in done),
+                "processor_seconds": statistics.median(each["processor_seconds"] for each in done),
                 "trainings": len(scores),
             }
     compared = list(row.ways)

@@ -17,7 +17,7 @@ COLOURS = {"ours": "#0072B2", "norse": "#2ca02c", "snntorch": "#9467bd", "svm": 
 OTHERS = ("#0072B2", "#D55E00", "#E69F00")
 COLUMNS = {
     "accuracy": "accuracy on the test part",
-    "seconds": "seconds of training",
+    "processor_seconds": "processor seconds of training",
     "spikes_per_inference": "spikes per sample",
 }
 TITLES = {
@@ -74,7 +74,7 @@ def _draw_panel(ax: Any, rows: list[dict[str, Any]], column: str, *, names: bool
     ax.set_yticks(range(len(lines)), [f"{row['row']}: {way}" if names else "" for row, way in lines])
     ax.set_ylim(len(lines) - 0.4, -0.6)
     if column != "accuracy":
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, 1.05 * ax.dataLim.x1)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
 

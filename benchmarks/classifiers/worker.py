@@ -20,6 +20,7 @@ from neurotorch.learning.cross_entropy import counted_frames
 from neurotorch.runs.classification import classify
 from neurotorch.runs.classification.classify import EXAMPLES
 from neurotorch.runs.classification.samples import LabelledSamples, TrainingSamples
+from neurotorch.training import Callback, Trainer
 
 
 def main(row: str, way: str, seed: int, part: int, epochs: int | None, peer: bool) -> dict[str, Any]:
@@ -34,21 +35,34 @@ def main(row: str, way: str, seed: int, part: int, epochs: int | None, peer: boo
 def our_run(row: Row, way: str, seed: int, part: int, epochs: int | None) -> dict[str, Any]:
     """Train our network."""
     blueprint, plan = row.of(way, epochs=epochs)
-    before = time.process_time()
-    result = classify(row.task(part), blueprint, plan=plan, seed=seed)
-    processor = time.process_time() - before
+    clock = ProcessorClock()
+    result = classify(row.task(part), blueprint, plan=plan, seed=seed, callbacks=[clock])
     report = result.report()
     return {
         "accuracy": report["test"]["accuracy"],
         "validation": report["validation"]["accuracy"],
         "seconds": result.seconds,
-        "processor_seconds_in_all": processor,
+        "processor_seconds": clock.seconds,
         "spikes_per_inference": report["spikes_per_inference"],
         "neurobench": report["test"]["neurobench"],
         "linear": report["baselines"]["linear"],
         "dale_violations": report["dale"]["violations"],
         "curve": result.history.column("validation_accuracy"),
     }
+
+
+class ProcessorClock(Callback):
+    """Processor time of training, its validation included: on a machine with other work that of an idle one."""
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Start."""
+        del trainer
+        self._began = time.process_time()
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Stop."""
+        del trainer
+        self.seconds = time.process_time() - self._began
 
 
 def peer_run(row: Row, way: str, seed: int, part: int, epochs: int | None) -> dict[str, Any]:
@@ -88,7 +102,7 @@ def peer_run(row: Row, way: str, seed: int, part: int, epochs: int | None) -> di
         "accuracy": right,
         "validation": curve[-1],
         "seconds": seconds,
-        "processor_seconds_in_all": processor,
+        "processor_seconds": processor,
         "spikes_per_inference": spikes,
         "curve": curve,
     }
@@ -122,10 +136,16 @@ def support_vectors(row: Row, seed: int, part: int) -> dict[str, Any]:
     def fitted(constant: float, chosen: torch.Tensor) -> Any:
         return SVC(C=constant).fit(features[chosen], labels[chosen])
 
-    began = time.perf_counter()
+    began, before = time.perf_counter(), time.process_time()
     best = max((1.0, 10.0, 100.0), key=lambda c: fitted(c, inner).score(features[held], labels[held]))
     accuracy = fitted(best, inner).score(task.presentation.features(test).sqrt().numpy(), test.labels.numpy())
-    return {"accuracy": float(accuracy), "seconds": time.perf_counter() - began, "constant": best}
+    seconds = time.perf_counter() - began
+    return {
+        "accuracy": float(accuracy),
+        "seconds": seconds,
+        "processor_seconds": time.process_time() - before,
+        "constant": best,
+    }
 
 
 if __name__ == "__main__":

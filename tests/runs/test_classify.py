@@ -215,10 +215,6 @@ def test_spike_trains_are_counted_and_end_with_their_last_spike(tmp_path):
     expected[0, 0, 0] = expected[1, 0, 0] = expected[1, 0, 1] = expected[3, 2, 1] = 1
     np.testing.assert_array_equal(batch.inputs.numpy(), expected)
     np.testing.assert_array_equal(batch.target.sum(2).numpy().T, [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]])
-    # Twenty parts of two steps: the first spike in the parts of step 0, as a mean count per step and channel.
-    features = presentation.features(samples).reshape(3, 20, 2)
-    assert features[1].sum() == 0
-    assert isinstance(samples, LabelledSamples)
     stretched = dataclasses.replace(presentation, stretched=True).samples(data)
     assert stretched.lengths.tolist() == [4, 1, 4]  # a silent sample has no length
     rooted = SpikePresentation(root=True).present(9 * samples.values, generator=torch.Generator(), training=False)
