@@ -45,7 +45,7 @@ def bars(samples: int, seed: int, part: str) -> Images:
     shift = 4 * torch.rand(2, samples, 1, 1, generator=generator) - 2
     distance = (columns - shift[0]) * angle.sin() - (rows - shift[1]) * angle.cos()
     ink = 255 * torch.exp(-((distance / 2) ** 2)) * (rows**2 + columns**2 < 120)
-    noisy = ink + 40 * torch.randn(ink.shape, generator=generator)
+    noisy = ink + 120 * torch.randn(ink.shape, generator=generator)
     return Images(noisy.clamp(0, 255).to(torch.uint8), labels, tuple("0123456789"), name="bars", part=part)
 
 

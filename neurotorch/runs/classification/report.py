@@ -79,8 +79,8 @@ def _verdict(report: Mapping[str, Any]) -> str:
     difference = 100 * (test["accuracy"] - linear)
     # Both are scored on the same samples, so that this is an upper bound on the error of the difference.
     bound = NOT_CLEAR * (2 * error**2) ** 0.5
-    beside = f"{abs(difference):.1f} points {'above' if difference > 0 else 'below'}"
-    sure = "" if abs(difference) > bound else ", which is not clear at this number of samples"
+    beside = f"{abs(difference):.1f} points {'above' if difference > 0 else 'below'}" if difference else "level with"
+    sure = "" if abs(difference) > bound or not difference else ", which is not clear at this number of samples"
     return (
         f"The network names the class of {100 * test['accuracy']:.1f} % of {test['samples']} test samples, on which it "
         f"was scored once (standard error {error:.1f} points): {beside} a linear classifier ({100 * linear:.1f} %)"
