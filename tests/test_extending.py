@@ -36,7 +36,7 @@ MODEL, EXPORT, TEST = (
     "tests/neurons/test_adaptive_rate.py",
 )
 FRAMES = (("whole", 12), ("half", 6))
-CONTRACTS = {"test_form", "test_steps", "test_constants", "test_compiled", "test_engine", "test_eprop", "test_training"}
+CONTRACTS = {"test_form", "test_steps", "test_constants", "test_engine", "test_eprop", "test_training"}
 
 
 @pytest.fixture(scope="module")

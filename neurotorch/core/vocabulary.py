@@ -1,8 +1,8 @@
 """The words a neuron's step is written in.
 
 A step is arithmetic on the fields of NamedTuples and these words. Here is what they mean on tensors, which *defines*
-what is correct; `neurotorch.core.compiled` gives the same words their meaning on scalars under a just-in-time compiler,
-so that one text serves both. A step that leaves the vocabulary still runs, on tensors only.
+what is correct; `neurotorch.engine` traces the same text and gives the words their meaning in compiled scans. A step
+that leaves the vocabulary still runs, on tensors only.
 
 Some words take an *option*, a small NamedTuple carried in the coefficients that holds its own numbers and equation:
 `spike(x, surrogate)`, `transfer(x, phi)`, `carry_over(..., reset)`, `hold` and `emit`.
