@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurotorch.connections.connection import Connection
-from neurotorch.core.checks import check_kind, nearest, shown
+from neurotorch.core.checks import all_finite, check_kind, nearest, shown
 from neurotorch.core.trees import leaves
 from neurotorch.engine import Run
 from neurotorch.neurons.base import NeuronModel
@@ -80,12 +80,6 @@ def check_noise(noise: Mapping[str, Tensor] | None, shapes: Mapping[str, tuple[i
             raise ValueError(
                 f"`noise[{name!r}]` is {tuple(current.shape)}, but (step, batch, neuron) is {shapes[name]} here."
             )
-
-
-def all_finite(tensor: Tensor) -> bool:
-    """Return whether all numbers are finite; as long as their sum is, without taking the memory of another tensor."""
-    tensor = tensor.detach()
-    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def check_inputs_finite(inputs: Tensor) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from neurotorch.core.checks import all_finite
 from neurotorch.learning.base import BatchReport, LearningRule
-from neurotorch.learning.non_finite import NonFiniteError, check_gradients, is_finite
+from neurotorch.learning.non_finite import NonFiniteError, check_gradients
 
 __all__ = ["NonFiniteError", "check_loss", "computed"]
 
@@ -37,7 +38,7 @@ def check_loss(report: BatchReport, network: nn.Module, *, epoch: int, batch: in
     values = {"loss": report.loss, **report.terms}
     bad = [f"`{name}` is {value}" for name, value in values.items() if not math.isfinite(value)]
     if bad:
-        names = [name for name, parameter in network.named_parameters() if not is_finite(parameter)]
+        names = [name for name, parameter in network.named_parameters() if not all_finite(parameter)]
         cause = f"these parameters hold NaN or infinity: {names}" if names else "all parameters are finite"
         raise NonFiniteError(
             f"{', '.join(bad)} in epoch {epoch + 1}, batch {batch + 1}; {cause}. Look at the data of that batch, "

@@ -34,11 +34,12 @@ class Encoding(ABC):
         ValueError
             If they hold NaN or infinite values, or values outside of 0..1 where these are needed.
         """
-        values = samples / 255 if samples.dtype == torch.uint8 else samples
+        grey = samples.dtype == torch.uint8
+        values = samples / 255 if grey else samples
         if not values.is_floating_point():
             values = values.to(torch.get_default_dtype())
-        check_finite("samples", values)
-        if self.fractions and values.numel() and not (values.min() >= 0 and values.max() <= 1):
+        check_finite("samples", samples)
+        if self.fractions and not grey and values.numel() and not (values.min() >= 0 and values.max() <= 1):
             raise ValueError(
                 f"`samples` reaches from {float(values.min()):g} to {float(values.max()):g}, but "
                 f"{type(self).__name__} takes values in 0..1: scale them."
