@@ -74,9 +74,21 @@ def _draw_panel(ax: Any, rows: list[dict[str, Any]], column: str, *, names: bool
     ax.set_yticks(range(len(lines)), [f"{row['row']}: {way}" if names else "" for row, way in lines])
     ax.set_ylim(len(lines) - 0.4, -0.6)
     if column != "accuracy":
-        ax.set_xlim(0, 1.05 * ax.dataLim.x1)
+        _from_zero(ax)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _from_zero(ax: Any) -> None:
+    """Begin the axis at 0, or make it logarithmic where values differ by more than a factor of ten."""
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    if ax.dataLim.x1 < 10 * ax.dataLim.x0:
+        ax.set_xlim(0, 1.05 * ax.dataLim.x1)
+        return
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 if __name__ == "__main__":
