@@ -106,6 +106,7 @@ ROWS = {
         0.980,
         blueprint={"units": (256,)},
         plan={"epochs": 25, "smoothing": 0.05},
+        peers=True,
     ),
     "mnist-literature": _images(
         "mnist",
