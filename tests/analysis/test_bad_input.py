@@ -1,6 +1,5 @@
 """What users may hand to analyses and figures by mistake."""
 
-import pytest
 import torch
 
 from neurotorch import Blueprint, fit
@@ -10,6 +9,7 @@ from neurotorch.learning import DalePenalty, FiringRatePenalty, WeightDistance
 from neurotorch.network import Layer, Network
 from neurotorch.neurons import FiringRate
 from neurotorch.plotting import plot_regions
+from tests.refusals import refused
 
 REGIONS = Regions.of_labels(["tectum", "tectum", "hindbrain", None])
 
@@ -56,18 +56,8 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("case", TYPES)
-def test_what_is_of_the_wrong_kind_is_named(case):
-    call, message = TYPES[case]
-    with pytest.raises(TypeError, match=message):
-        call()
-
-
-@pytest.mark.parametrize("case", VALUES)
-def test_what_cannot_be_is_named(case):
-    call, message = VALUES[case]
-    with pytest.raises(ValueError, match=message):
-        call()
+test_what_is_of_the_wrong_kind_is_named = refused(TypeError, TYPES)
+test_what_cannot_be_is_named = refused(ValueError, VALUES)
 
 
 def test_regions_are_drawn_of_weights_in_training():

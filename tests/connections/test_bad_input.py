@@ -26,6 +26,7 @@ from neurotorch.connections import (
     without_input,
 )
 from neurotorch.training import DeepR, TypeHardening
+from tests.refusals import refused
 
 NAMES = ["AVAL", "AVBL"]
 TABLE = [[0, 4], [3, 0]]
@@ -128,18 +129,8 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("case", TYPES)
-def test_what_is_of_the_wrong_kind_is_named(case):
-    call, message = TYPES[case]
-    with pytest.raises(TypeError, match=message):
-        call()
-
-
-@pytest.mark.parametrize("case", VALUES)
-def test_what_cannot_be_is_named(case):
-    call, message = VALUES[case]
-    with pytest.raises(ValueError, match=message):
-        call()
+test_what_is_of_the_wrong_kind_is_named = refused(TypeError, TYPES)
+test_what_cannot_be_is_named = refused(ValueError, VALUES)
 
 
 def test_tables_of_pandas_are_connectomes():

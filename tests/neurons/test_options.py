@@ -20,6 +20,7 @@ from neurotorch.neurons import (
     learned,
     log_normal,
 )
+from tests.refusals import refused
 
 TYPES = {
     "a word for a reset": (lambda: LIF(reset="zero"), "`reset` is 'zero'.*method `carry"),
@@ -52,18 +53,8 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("case", TYPES)
-def test_what_is_of_the_wrong_kind_is_named(case):
-    call, message = TYPES[case]
-    with pytest.raises(TypeError, match=message):
-        call()
-
-
-@pytest.mark.parametrize("case", VALUES)
-def test_what_cannot_be_is_named(case):
-    call, message = VALUES[case]
-    with pytest.raises(ValueError, match=message):
-        call()
+test_what_is_of_the_wrong_kind_is_named = refused(TypeError, TYPES)
+test_what_cannot_be_is_named = refused(ValueError, VALUES)
 
 
 def test_a_quadratic_neuron_at_its_longest_step_does_not_fire_by_itself_and_beyond_it_does():
